@@ -1,0 +1,2 @@
+//! `lwaftr`.
+fn main() {}
