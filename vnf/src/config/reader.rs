@@ -1,7 +1,7 @@
 //! From the text of a configuration file to its tables, noting what is wrong and where things
 //! stand so that later checks can point at them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(super) struct Reader<'a> {
     /// Where each line ends.
     newlines: Vec<usize>,
     root: DeTable<'a>,
-    /// There are syntax errors: what is missing may only have been misread.
-    misread: bool,
+    /// Lines with syntax errors. When there are any, what is missing may only have been misread.
+    misread: HashSet<usize>,
     /// Line of each key ("table.key") and table ("table") that is there.
     places: HashMap<String, usize>,
     pub(super) errors: ConfigErrors,
@@ -30,13 +30,14 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(file: Arc<Path>, text: &'a str) -> Self {
-        let newlines = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at);
+        let newlines =
+            text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at);
         let (root, syntax_errors) = DeTable::parse_recoverable(text);
         let mut reader = Self {
             file,
             newlines: newlines.collect(),
             root: root.into_inner(),
-            misread: !syntax_errors.is_empty(),
+            misread: HashSet::new(),
             places: HashMap::new(),
             errors: ConfigErrors::default(),
             warnings: Vec::new(),
@@ -44,9 +45,8 @@ impl<'a> Reader<'a> {
         for error in syntax_errors {
             let line = reader.line(error.span().map_or(0, |span| span.start));
             // The parser says several things about one mistake; the first one is the mistake.
-            if !reader.errors.described().iter().any(|known| known.line == line) {
-                reader.error(line, "TOML syntax", error.message().to_owned());
-            }
+            reader.error(line, "TOML syntax", error.message().to_owned());
+            reader.misread.insert(line);
         }
         reader
     }
@@ -67,6 +67,21 @@ impl<'a> Reader<'a> {
         self.places.contains_key(key)
     }
 
+    /// True when nothing is known to be wrong with a key.
+    pub(super) fn is_right(&self, key: &str) -> bool {
+        !self.errors.described().iter().any(|error| error.key == key)
+    }
+
+    /// True when there are no syntax errors, so that what is not there has been left out.
+    pub(super) fn is_readable(&self) -> bool {
+        self.misread.is_empty()
+    }
+
+    /// The configuration file.
+    pub(super) fn file(&self) -> Arc<Path> {
+        Arc::clone(&self.file)
+    }
+
     /// Notes that a key's value is wrong.
     pub(super) fn wrong(&mut self, key: &str, problem: impl Into<String>) {
         self.error(self.line_of(key), key, problem.into());
@@ -80,12 +95,10 @@ impl<'a> Reader<'a> {
     /// Notes that something on a line is wrong.
     pub(super) fn error(&mut self, line: usize, key: &str, problem: String) {
         // On a line that could not be read, every other complaint is a consequence.
-        let known = |known: &ConfigError| known.line == line && known.key == "TOML syntax";
-        if self.misread && self.errors.described().iter().any(known) {
+        if self.misread.contains(&line) {
             return;
         }
-        let file = Arc::clone(&self.file);
-        self.errors.push(ConfigError { file, line, key: key.to_owned(), problem });
+        self.errors.push(ConfigError { file: self.file(), line, key: key.to_owned(), problem });
     }
 
     /// Refuses what is at the top level and is not one of `tables`.
@@ -117,7 +130,9 @@ impl<'a> Reader<'a> {
         let mut value = T::default();
         match root.get(T::NAME).map(|node| (node, node.get_ref())) {
             Some((_, DeValue::Table(table))) => self.keys(&mut value, table, T::NAME),
-            Some((_, DeValue::Array(tables))) if tables.iter().any(|item| item.get_ref().is_table()) => {
+            Some((_, DeValue::Array(tables)))
+                if tables.iter().any(|item| item.get_ref().is_table()) =>
+            {
                 let problem = format!("is there several times: one [{}]", T::NAME);
                 self.wrong(T::NAME, problem);
             }
@@ -127,8 +142,9 @@ impl<'a> Reader<'a> {
         let absent = !root.contains_key(T::NAME);
         for key in T::keys() {
             let path = format!("{}.{}", T::NAME, key.name);
-            if key.flags.required && !self.misread && !self.has(&path) {
-                let place = if absent { format!(" (there is no [{}])", T::NAME) } else { String::new() };
+            if key.flags.required && self.is_readable() && !self.has(&path) {
+                let place =
+                    if absent { format!(" (there is no [{}])", T::NAME) } else { String::new() };
                 self.wrong(&path, format!("missing{place}: {}", (key.kind)()));
             }
         }
@@ -163,7 +179,7 @@ impl<'a> Reader<'a> {
         let wrong_before = self.errors.count();
         self.keys(&mut value, table, T::NAME);
         for key in T::keys() {
-            if key.flags.required && !self.misread && !table.contains_key(key.name) {
+            if key.flags.required && self.is_readable() && !table.contains_key(key.name) {
                 let problem = format!("missing: {}", (key.kind)());
                 self.error(line, &format!("{}.{}", T::NAME, key.name), problem);
             }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use super::key::{FIXED, OPTIONAL, REQUIRED, REQUIRED_FIXED, Key, Table, keys};
+use super::key::{Key, Table, keys};
 use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
 use crate::lwaftr::{DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Hairpinning, Policy};
-use crate::softwire::COLUMNS;
+use crate::softwire::file::COLUMNS;
 use crate::wire::MacAddr;
 
 /// `[instance]`: this process.

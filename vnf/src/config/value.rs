@@ -142,7 +142,7 @@ impl Kind<String> for Words {
         let text = node.get_ref().as_str().filter(|text| {
             !text.is_empty() && text.trim() == *text && !text.contains(char::is_control)
         });
-        text.map(str::to_owned).ok_or_else(|| self.wrong(node))
+        text.map(str::to_owned).ok_or_else(|| Kind::<String>::wrong(self, node))
     }
 
     fn show(&self, value: &String) -> String {

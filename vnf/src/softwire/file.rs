@@ -15,7 +15,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::thread;
 
 use sha2::{Digest, Sha256};
@@ -80,9 +80,10 @@ pub fn parse(bytes: &[u8], only_br: Option<Ipv6Addr>) -> Parsed {
     let trailer_at = last_line_start(bytes);
     let has_trailer = is_trailer(&bytes[trailer_at..]);
     thread::scope(|scope| {
-        let digest =
-            has_trailer.then(|| scope.spawn(|| <[u8; 32]>::from(Sha256::digest(&bytes[..trailer_at]))));
-        let mut reader = Reader { only_br, last_br: None, data_lines: 0, parsed: Parsed::default() };
+        let digest = has_trailer
+            .then(|| scope.spawn(|| <[u8; 32]>::from(Sha256::digest(&bytes[..trailer_at]))));
+        let mut reader =
+            Reader { only_br, last_br: None, data_lines: 0, parsed: Parsed::default() };
         reader.parsed.softwires.reserve(bytes.len() / 48);
         reader.body(if has_trailer { &bytes[..trailer_at] } else { bytes });
         if let Some(digest) = digest {
@@ -238,7 +239,8 @@ impl Reader {
             let wrong = format!("announces {rows} rows, the file has {there}: {MAKE_IT_AGAIN}");
             self.error(line, "rows", wrong);
         } else if expected != *digest {
-            let wrong = format!("is not that of the lines above ({}): {MAKE_IT_AGAIN}", hex(digest));
+            let wrong =
+                format!("is not that of the lines above ({}): {MAKE_IT_AGAIN}", hex(digest));
             self.error(line, "sha256", wrong);
         }
     }
@@ -313,7 +315,8 @@ fn hex(digest: &[u8]) -> String {
 
 /// Writes a table file with header and trailer; returns how many rows it has.
 pub fn write(out: impl Write, softwires: impl IntoIterator<Item = Softwire>) -> io::Result<u64> {
-    let mut out = Hashing { out: io::BufWriter::with_capacity(1 << 16, out), digest: Sha256::new() };
+    let mut out =
+        Hashing { out: io::BufWriter::with_capacity(1 << 16, out), digest: Sha256::new() };
     let mut row = COLUMNS.join(",") + "\n";
     out.line(row.as_bytes())?;
     let mut rows = 0;
