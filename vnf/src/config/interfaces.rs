@@ -51,7 +51,12 @@ fn link<A: Copy + Ord + Display, N>(interface: &Interface<A, N>, side: Side, rea
     }
     let key = format!("{side}.next-hop");
     let mac_key = format!("{side}.next-hop-mac");
-    if !reader.has(&key) && !reader.has(&mac_key) && reader.is_readable() {
+    if !reader.has(&key)
+        && !reader.has(&mac_key)
+        && reader.is_readable()
+        && reader.has(side.name())
+        && reader.is_right(side.name())
+    {
         let problem = "missing: the address of the router on this side (or next-hop-mac)";
         reader.wrong(&key, problem);
     }

@@ -33,7 +33,7 @@ pub(super) struct Key<T> {
     pub(super) name: &'static str,
     pub(super) flags: Flags,
     pub(super) kind: fn() -> String,
-    pub(super) set: fn(&mut T, &Node) -> Result<(), Wrong>,
+    pub(super) set: fn(&mut T, &Node) -> Result<(), Vec<Wrong>>,
     pub(super) show: fn(&T) -> String,
 }
 

@@ -128,24 +128,22 @@ impl<'a> Reader<'a> {
     pub(super) fn table<T: Table>(&mut self) -> T {
         let root = std::mem::take(&mut self.root);
         let mut value = T::default();
-        match root.get(T::NAME).map(|node| (node, node.get_ref())) {
-            Some((_, DeValue::Table(table))) => self.keys(&mut value, table, T::NAME),
-            Some((_, DeValue::Array(tables)))
-                if tables.iter().any(|item| item.get_ref().is_table()) =>
-            {
-                let problem = format!("is there several times: one [{}]", T::NAME);
-                self.wrong(T::NAME, problem);
+        match root.get(T::NAME).map(Spanned::get_ref) {
+            Some(DeValue::Table(table)) => {
+                self.keys(&mut value, table);
+                self.missing_keys::<T>(table, self.line_of(T::NAME));
+            }
+            Some(DeValue::Array(items)) if items.iter().any(|item| item.get_ref().is_table()) => {
+                self.wrong(T::NAME, format!("is there as [[{0}]]: one [{0}]", T::NAME));
             }
             Some(_) => self.wrong(T::NAME, format!("is not a table: [{}]", T::NAME)),
-            None => {}
-        }
-        let absent = !root.contains_key(T::NAME);
-        for key in T::keys() {
-            let path = format!("{}.{}", T::NAME, key.name);
-            if key.flags.required && self.is_readable() && !self.has(&path) {
-                let place =
-                    if absent { format!(" (there is no [{}])", T::NAME) } else { String::new() };
-                self.wrong(&path, format!("missing{place}: {}", (key.kind)()));
+            None => {
+                let required = T::keys().into_iter().filter(|key| key.flags.required);
+                let required: Vec<_> = required.map(|key| key.name).collect();
+                if !required.is_empty() && self.is_readable() {
+                    let right = format!("[{}] with {}", T::NAME, required.join(", "));
+                    self.wrong(T::NAME, format!("missing: {right}"));
+                }
             }
         }
         self.root = root;
@@ -177,24 +175,28 @@ impl<'a> Reader<'a> {
         };
         let mut value = T::default();
         let wrong_before = self.errors.count();
-        self.keys(&mut value, table, T::NAME);
-        for key in T::keys() {
-            if key.flags.required && self.is_readable() && !table.contains_key(key.name) {
+        self.keys(&mut value, table);
+        self.missing_keys::<T>(table, line);
+        (self.errors.count() == wrong_before).then_some((value, line))
+    }
+
+    fn missing_keys<T: Table>(&mut self, table: &DeTable, line: usize) {
+        for key in T::keys().into_iter().filter(|key| key.flags.required) {
+            if self.is_readable() && !table.contains_key(key.name) {
                 let problem = format!("missing: {}", (key.kind)());
                 self.error(line, &format!("{}.{}", T::NAME, key.name), problem);
             }
         }
-        (self.errors.count() == wrong_before).then_some((value, line))
     }
 
-    fn keys<T: Table>(&mut self, value: &mut T, table: &DeTable, table_name: &str) {
+    fn keys<T: Table>(&mut self, value: &mut T, table: &DeTable) {
         let keys = T::keys();
         for (name, node) in table {
             let line = self.line(name.span().start);
             let name = name.get_ref();
-            let path = format!("{table_name}.{}", printable(name));
+            let path = format!("{}.{}", T::NAME, printable(name));
             if let Some(key) = keys.iter().find(|key| key.name == *name) {
-                if let Err(wrong) = (key.set)(value, node) {
+                for wrong in (key.set)(value, node).err().unwrap_or_default() {
                     self.error(self.line(wrong.at), &path, wrong.problem);
                 }
                 self.places.insert(path, line);
@@ -206,7 +208,7 @@ impl<'a> Reader<'a> {
                     Some(home) => format!("it belongs in [{home}]"),
                     None => {
                         let known: Vec<_> = keys.iter().map(|key| key.name).collect();
-                        format!("the keys of [{table_name}] are {}", known.join(", "))
+                        format!("the keys of [{}] are {}", T::NAME, known.join(", "))
                     }
                 },
             };

@@ -42,8 +42,8 @@ impl Table for Instance {
 
     fn keys() -> Vec<Key<Self>> {
         keys![Self;
-            "name" FIXED name = Words("letters, digits, \"-\", \"_\" and \".\", at most 32");
-            "control-socket" FIXED control_socket = Words("the path of a Unix socket");
+            "name" FIXED name = Words("a name of at most 32 letters, digits, \"-\", \"_\" and \".\"");
+            "control-socket" FIXED control_socket = Words("the path of a Unix socket, like \"/run/lwaftr/lwaftr.sock\"");
             "watch" FIXED watch = Boolean;
             "devices" FIXED devices = List(Words("a DPDK device argument, like \"0000:00:05.0\""));
         ]
@@ -196,7 +196,7 @@ impl Table for SoftwiresConfig {
     fn keys() -> Vec<Key<Self>> {
         keys![Self;
             "br-addresses" REQUIRED br_addresses = List(Parsed);
-            "file" OPTIONAL file = Maybe(Words("the path of a table file, from this file's directory"));
+            "file" OPTIONAL file = Maybe(Words("the path of a table file, like \"softwires.csv\""));
             "several-per-b4" OPTIONAL several_per_b4 = Boolean;
             "max-removal" OPTIONAL max_removal = Integer(0, 100);
             "persist" FIXED persist = Boolean;

@@ -27,13 +27,13 @@ pub(super) struct Wrong {
 pub(super) trait Kind<V> {
     /// "an integer from 1280 to 9000": ends "must be ...".
     fn name(&self) -> String;
-    fn read(&self, node: &Node) -> Result<V, Wrong>;
+    fn read(&self, node: &Node) -> Result<V, Vec<Wrong>>;
     /// As TOML; empty when there is nothing to show.
     fn show(&self, value: &V) -> String;
 
-    fn wrong(&self, node: &Node) -> Wrong {
+    fn wrong(&self, node: &Node) -> Vec<Wrong> {
         let problem = format!("{} is not accepted: must be {}", found(node.get_ref()), self.name());
-        Wrong { at: node.span().start, problem }
+        vec![Wrong { at: node.span().start, problem }]
     }
 }
 
@@ -57,7 +57,7 @@ impl Kind<bool> for Boolean {
         "true or false".to_owned()
     }
 
-    fn read(&self, node: &Node) -> Result<bool, Wrong> {
+    fn read(&self, node: &Node) -> Result<bool, Vec<Wrong>> {
         node.get_ref().as_bool().ok_or_else(|| self.wrong(node))
     }
 
@@ -74,7 +74,7 @@ impl<V: TryFrom<u32> + Display> Kind<V> for Integer {
         format!("an integer from {} to {}", self.0, self.1)
     }
 
-    fn read(&self, node: &Node) -> Result<V, Wrong> {
+    fn read(&self, node: &Node) -> Result<V, Vec<Wrong>> {
         let number = node.get_ref().as_integer().and_then(|number| {
             let number = u32::from_str_radix(number.as_str(), number.radix()).ok()?;
             (self.0..=self.1).contains(&number).then_some(number)
@@ -120,7 +120,7 @@ impl<V: Text> Kind<V> for Parsed {
         V::NAME.to_owned()
     }
 
-    fn read(&self, node: &Node) -> Result<V, Wrong> {
+    fn read(&self, node: &Node) -> Result<V, Vec<Wrong>> {
         let value = node.get_ref().as_str().and_then(|text| text.parse().ok());
         value.ok_or_else(|| Kind::<V>::wrong(self, node))
     }
@@ -135,10 +135,10 @@ pub(super) struct Words(pub(super) &'static str);
 
 impl Kind<String> for Words {
     fn name(&self) -> String {
-        format!("a string: {}", self.0)
+        self.0.to_owned()
     }
 
-    fn read(&self, node: &Node) -> Result<String, Wrong> {
+    fn read(&self, node: &Node) -> Result<String, Vec<Wrong>> {
         let text = node.get_ref().as_str().filter(|text| {
             !text.is_empty() && text.trim() == *text && !text.contains(char::is_control)
         });
@@ -156,7 +156,7 @@ impl Kind<PathBuf> for Words {
         Kind::<String>::name(self)
     }
 
-    fn read(&self, node: &Node) -> Result<PathBuf, Wrong> {
+    fn read(&self, node: &Node) -> Result<PathBuf, Vec<Wrong>> {
         Kind::<String>::read(self, node).map(PathBuf::from)
     }
 
@@ -174,7 +174,7 @@ impl<V: Copy + PartialEq> Kind<V> for OneOf<V> {
         words.join(" or ")
     }
 
-    fn read(&self, node: &Node) -> Result<V, Wrong> {
+    fn read(&self, node: &Node) -> Result<V, Vec<Wrong>> {
         let word = node.get_ref().as_str();
         let known = self.0.iter().find(|&&(known, _)| word == Some(known));
         known.map(|&(_, value)| value).ok_or_else(|| self.wrong(node))
@@ -199,7 +199,7 @@ impl<V: Copy + PartialEq, N: TryFrom<u32> + Display> Kind<V> for WordOr<V, N> {
         format!("{} or {}", self.word.name(), Kind::<N>::name(&self.integer))
     }
 
-    fn read(&self, node: &Node) -> Result<V, Wrong> {
+    fn read(&self, node: &Node) -> Result<V, Vec<Wrong>> {
         let integer = || self.integer.read(node).map(self.wrap);
         self.word.read(node).or_else(|_| integer()).map_err(|_| self.wrong(node))
     }
@@ -217,7 +217,7 @@ impl<V, K: Kind<V>> Kind<Option<V>> for Maybe<K> {
         self.0.name()
     }
 
-    fn read(&self, node: &Node) -> Result<Option<V>, Wrong> {
+    fn read(&self, node: &Node) -> Result<Option<V>, Vec<Wrong>> {
         self.0.read(node).map(Some)
     }
 
@@ -234,9 +234,19 @@ impl<V, K: Kind<V>> Kind<Vec<V>> for List<K> {
         format!("{}; or a list of such", self.0.name())
     }
 
-    fn read(&self, node: &Node) -> Result<Vec<V>, Wrong> {
+    fn read(&self, node: &Node) -> Result<Vec<V>, Vec<Wrong>> {
         match node.get_ref() {
-            DeValue::Array(items) => items.iter().map(|item| self.0.read(item)).collect(),
+            DeValue::Array(items) => {
+                let mut values = Vec::new();
+                let mut wrong = Vec::new();
+                for item in items {
+                    match self.0.read(item) {
+                        Ok(value) => values.push(value),
+                        Err(problems) => wrong.extend(problems),
+                    }
+                }
+                if wrong.is_empty() { Ok(values) } else { Err(wrong) }
+            }
             DeValue::Table(_) => Err(self.wrong(node)),
             _ => self.0.read(node).map(|only| vec![only]),
         }
