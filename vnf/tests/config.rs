@@ -245,9 +245,9 @@ fn every_mistake_has_its_message() {
         ),
         (
             "[policy]",
-            "[policy]\nhop-limit 1\nhairpinning = \"lokal\"",
-            "relay.toml:14: TOML syntax: key with no value, expected `=`\n\
-             relay.toml:15: policy.hairpinning: \"lokal\" is not accepted: must be \"local\" or \"external\" or \"drop\"",
+            "[policy]\nhairpinning = \"lokal\"\nhop-limit 1",
+            "relay.toml:14: policy.hairpinning: \"lokal\" is not accepted: must be \"local\" or \"external\" or \"drop\"\n\
+             relay.toml:15: TOML syntax: key with no value, expected `=`",
         ),
         (
             "file = \"table.csv\"",
