@@ -1,0 +1,7 @@
+//! The command line: one file per verb, each with its `Args` and `run`.
+
+pub mod check;
+mod describe;
+mod failure;
+
+pub use failure::Failure;
