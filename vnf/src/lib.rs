@@ -13,3 +13,4 @@ pub mod side;
 pub mod softwire;
 pub mod telemetry;
 pub mod wire;
+pub mod worker;
