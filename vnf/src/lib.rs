@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod cpu_level;
 pub mod frame;
 pub mod generate;
 pub mod lwaftr;
