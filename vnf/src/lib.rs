@@ -8,6 +8,7 @@ pub mod config;
 pub mod frame;
 pub mod lwaftr;
 pub mod memory;
+pub mod replay;
 pub mod side;
 pub mod softwire;
 pub mod telemetry;

@@ -3,5 +3,6 @@
 pub mod check;
 mod describe;
 mod failure;
+pub mod replay;
 
 pub use failure::Failure;
