@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod frame;
+pub mod generate;
 pub mod lwaftr;
 pub mod memory;
 pub mod replay;

@@ -3,6 +3,7 @@
 pub mod check;
 mod describe;
 mod failure;
+pub mod generate;
 pub mod replay;
 
 pub use failure::Failure;

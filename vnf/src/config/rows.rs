@@ -112,6 +112,7 @@ impl Rows {
             Ok(writer) => {
                 self.warn_well_known_ports(reader);
                 self.warn_martians(&config.policy, reader);
+                self.warn_on_link(config, reader);
                 if self.softwires.is_empty() {
                     reader.warn("softwires", "there are no softwires: nothing is forwarded");
                 }
@@ -156,8 +157,8 @@ impl Rows {
         };
         self.warn_about(
             holds,
-            "shared softwires hold ports below 1024, which servers refuse or trust (psid-offset 6 \
-             keeps these ports out)",
+            "shared softwires that hold ports below 1024, which servers refuse or trust",
+            "psid-offset 6 keeps these ports out",
             reader,
         );
     }
@@ -168,19 +169,40 @@ impl Rows {
         };
         self.warn_about(
             is_martian,
-            "softwires have an address in one of policy.martians: all their packets are dropped",
+            "softwires with an address in one of policy.martians",
+            "all their packets are dropped",
+            reader,
+        );
+    }
+
+    fn warn_on_link(&self, config: &Config, reader: &mut Reader) {
+        let is_on_link = |softwire: &Softwire| {
+            config.external.addresses.iter().any(|network| network.contains(&softwire.ipv4))
+        };
+        self.warn_about(
+            is_on_link,
+            "softwires with an address on the external link",
+            "routers there ask for it by ARP, which the relay answers for its own addresses only: \
+             give them a route to the relay",
             reader,
         );
     }
 
     /// One warning for all softwires that something is true of, with the place of the first.
-    fn warn_about(&self, is_so: impl Fn(&Softwire) -> bool, text: &str, reader: &mut Reader) {
+    fn warn_about(
+        &self,
+        is_so: impl Fn(&Softwire) -> bool,
+        what: &str,
+        so: &str,
+        reader: &mut Reader,
+    ) {
         let mut found = (0..self.softwires.len()).filter(|&row| is_so(&self.softwires[row]));
         if let Some(first) = found.next() {
             let count = 1 + found.count();
             let (file, line) = self.place(first);
             let (file, key) = (file.display(), COLUMNS[0]);
-            reader.warnings.push(format!("{file}:{line}: {key}: {count} {text}"));
+            let text = format!("{what}: {count}, the first one here ({so})");
+            reader.warnings.push(format!("{file}:{line}: {key}: {text}"));
         }
     }
 }

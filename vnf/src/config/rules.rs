@@ -3,6 +3,8 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 use super::address::{ipv4_host_problem, is_globally_routable};
 use super::reader::Reader;
 use super::{Config, interfaces};
@@ -66,12 +68,12 @@ fn softwires(config: &mut Config, reader: &mut Reader) {
         *file = config.path.parent().unwrap_or(Path::new("")).join(&file);
     }
     config.own_ipv6 = own_ipv6(config);
-    config.own_ipv4 = config.external.addresses.iter().map(|net| net.addr()).collect();
+    config.own_ipv4 = config.external.addresses.iter().map(Ipv4Net::addr).collect();
 }
 
 /// The relay's own IPv6 addresses, BR addresses aside.
 fn own_ipv6(config: &Config) -> Vec<Ipv6Addr> {
-    let addresses = config.internal.addresses.iter().map(|net| net.addr());
+    let addresses = config.internal.addresses.iter().map(Ipv6Net::addr);
     addresses.chain(config.internal.link_local).collect()
 }
 
@@ -83,7 +85,7 @@ fn policy(config: &Config, reader: &mut Reader) {
     {
         reader.wrong(SOURCE, format!("{source} is {problem}: an address of this relay"));
     }
-    let first_address = config.external.addresses.first().map(|net| net.addr());
+    let first_address = config.external.addresses.first().map(Ipv4Net::addr);
     if let Some(source) = policy.icmpv4_source.or(first_address)
         && !is_globally_routable(source)
     {

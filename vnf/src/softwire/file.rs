@@ -3,7 +3,7 @@
 //! ```text
 //! ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6
 //! 203.0.113.7,6,8,52,2001:db8:0:7::1,2001:db8:ffff::1
-//! # rows=1 sha256=2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+//! # rows=1 sha256=b2073707310a491f2e655a98d255498b06aaf50bf397b34e4a6031fc924fd9a0
 //! ```
 //!
 //! The header and `br-ipv6` may be left out (the latter where there is one BR address). Blank
