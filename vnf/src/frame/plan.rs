@@ -15,7 +15,10 @@ pub const SMALL_ROOM: u16 = 2048;
 pub const LARGE_ROOM: u16 = 9728;
 
 /// Buffers a worker's core keeps for itself, so that it seldom meets the others at the pool.
-pub const CORE_CACHE: u32 = 256;
+pub const SMALL_CACHE: u32 = 256;
+
+/// The same for large buffers, which few packets need.
+pub const LARGE_CACHE: u32 = 32;
 
 /// Ring entries that drivers of virtual ports use whatever they are asked for.
 const LEAST_DESCRIPTORS: u32 = 2048;
@@ -69,10 +72,10 @@ impl PoolPlan {
         let tx = needs.tx_descriptors.max(LEAST_DESCRIPTORS);
         let in_hand = needs.workers * (BURST as u32 + needs.ports * TX_BURST as u32);
         // A cache may grow to half as much again, and the thread that sets ports up has one too.
-        let caches = (needs.workers + 1) * (CORE_CACHE + CORE_CACHE / 2);
+        let cached = |cache: u32| (needs.workers + 1) * (cache + cache / 2);
 
-        let small = queues * (rx + tx) + in_hand + caches + needs.held;
-        let large = queues * needs.tx_descriptors + in_hand;
+        let small = queues * (rx + tx) + in_hand + cached(SMALL_CACHE) + needs.held;
+        let large = queues * needs.tx_descriptors + in_hand + cached(LARGE_CACHE);
         let bytes = u64::from(small) * buffer_bytes(SMALL_ROOM)
             + u64::from(large) * buffer_bytes(LARGE_ROOM);
         Self { small, large, megabytes: bytes.div_ceil(1 << 20) + OVERHEAD_MEGABYTES }
@@ -102,7 +105,7 @@ mod tests {
         let plan = PoolPlan::derive(&NEEDS);
         // two ports with two rings of 2048, a burst, two transmit batches, two caches
         assert_eq!(plan.small, 2 * 2 * 2048 + 64 + 2 * 192 + 2 * 384);
-        assert_eq!(plan.large, 2 * 1024 + 64 + 2 * 192);
+        assert_eq!(plan.large, 2 * 1024 + 64 + 2 * 192 + 2 * 48);
         assert!((80..100).contains(&plan.megabytes), "{plan:?}");
     }
 
