@@ -34,6 +34,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_mempool_avail_count",
     // devices
     "rte_dev_probe",
+    "rte_dev_remove",
     "rte_dev_bus",
     "rte_bus_name",
     "rte_eth_dev_get_port_by_name",

@@ -10,7 +10,6 @@ use std::{
     fs::File,
     net::UdpSocket,
     path::Path,
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -300,12 +299,8 @@ fn memif() {
         let option = format!("socket={},socket-abstract=no", socket.display());
         let mut server = lab.start(&format!("net_memif0,role=server,{option}"));
         let mut client = lab.start(&format!("net_memif1,role=client,{option}"));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let (a, b) = (server.port.monitor(), client.port.monitor());
-        while !(a.read().unwrap().link.up && b.read().unwrap().link.up) {
-            assert!(Instant::now() < deadline, "the two sides do not find each other");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for_link(&server);
+        wait_for_link(&client);
         exchange(&lab, &mut client, &mut server);
         client.close();
         server.close();
@@ -323,37 +318,54 @@ fn exchange(lab: &Lab, from: &mut Running, to: &mut Running) {
     }
 }
 
+/// One member is attached beforehand, the other by the bonding port itself.
 #[test]
 fn bonding_over_two_ports() {
     alone("bonding_over_two_ports", || {
+        veth("lw0", "lw1");
+        veth("lw2", "lw3");
         let lab = Lab::new();
-        let mut port = lab.start("net_bonding,mode=1,member=net_ring7,member=(net_ring8)");
+        let first = lab.attach("net_af_packet7,iface=lw0");
+        let members = "member=net_af_packet7,member=(net_af_packet,iface=lw2)";
+        let mut port = lab.start(&format!("net_bonding,mode=1,{members}"));
         assert!(!port.port.info().physical);
-        let bytes = experimental(500, 3);
-        port.send([lab.frame(&bytes)]);
-        assert_eq!(port.receive(1, is_experimental)[0].bytes(), &bytes[..]);
+        assert_eq!(port.port.info().max_mtu, first.info().max_mtu, "what its members can");
+        wait_for_link(&port);
+        echo_with_the_kernel("lw1", &mut port);
         port.close();
+        drop(first);
         lab.assert_full();
-        // its members went with it
-        lab.start("net_ring,nodeaction=r8:0:CREATE").close();
-        lab.assert_full();
+        // the bonding port's own member went with it
+        let again = lab.attach("net_af_packet100,iface=lw2");
+        drop(again);
     });
 }
 
-/// Broadcast bonding sends one buffer through every member: both rings bring it back, and each
-/// copy must be our own.
+/// Members and peers come up in their own time.
+fn wait_for_link(port: &Running) {
+    let monitor = port.port.monitor();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !monitor.read().unwrap().link.up {
+        assert!(Instant::now() < deadline, "the link stays down");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A vhost-user back end and a virtio-user front end, which share hugepages.
 #[test]
-fn a_buffer_with_two_owners_is_copied() {
-    alone("a_buffer_with_two_owners_is_copied", || {
-        let lab = Lab::new();
-        let mut port = lab.start("net_bonding,mode=3,member=net_ring0,member=net_ring1");
-        let bytes = experimental(500, 3);
-        port.send([lab.frame(&bytes)]);
-        let mut frames = port.receive(2, is_experimental);
-        frames[0].bytes_mut().fill(0);
-        assert_eq!(frames[1].bytes(), &bytes[..]);
-        drop(frames);
-        port.close();
+fn virtio_user_and_vhost() {
+    alone("virtio_user_and_vhost", || {
+        let _reserved = Reserved::megabytes(PoolPlan::derive(&NEEDS).megabytes);
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("vhost.sock");
+        let lab = Lab::with_memory(Hugepages::Required);
+        let mut back = lab.start(&format!("net_vhost,iface={}", socket.display()));
+        let mut front = lab.start(&format!("net_virtio_user,path={},queues=1", socket.display()));
+        wait_for_link(&back);
+        exchange(&lab, &mut front, &mut back);
+        exchange(&lab, &mut back, &mut front);
+        front.close();
+        back.close();
         lab.assert_full();
     });
 }

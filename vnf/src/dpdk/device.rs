@@ -12,12 +12,16 @@ use super::{
 /// Where numbers begin for virtual ports that were given none: above those people choose.
 const FIRST_NUMBER: u32 = 100;
 
+/// The driver that has the kernel receive into our buffers.
+const XDP_DRIVER: &str = "net_af_xdp";
+
 /// A port that DPDK has taken and nobody has configured. Dropping it gives the device back.
 #[derive(Debug)]
 pub struct Device {
     id: u16,
     argument: String,
     info: DeviceInfo,
+    into_umem: bool,
     // Dropped after this port is closed: a bonding port uses its members until then.
     _members: Vec<Device>,
     eal: Eal,
@@ -52,7 +56,7 @@ impl Device {
     pub fn attach(eal: &Eal, argument: &str) -> Result<Self, DpdkError> {
         let mut argument = Argument::parse(argument)?;
         preflight::check(&argument)?;
-        let members = attach_members(eal, &mut argument)?;
+        let Members { attached, ids } = attach_members(eal, &mut argument)?;
         let name = free_name(&argument)?;
         log::forget();
         probe(&argument.for_dpdk(&name)).map_err(|cause| DpdkError::Attach {
@@ -65,8 +69,26 @@ impl Device {
             wrong: preflight::explain(&argument),
             cause: Cause::returned(-libc::ENODEV),
         })?;
-        let info = info(id, &members);
-        Ok(Self { id, argument: argument.text, info, _members: members, eal: eal.clone() })
+        let mut info = info(id);
+        let mut into_umem = info.driver == XDP_DRIVER;
+        // A bonding port says little of itself: it can what all of its members can.
+        let members: Vec<DeviceInfo> = ids.into_iter().map(self::info).collect();
+        if !members.is_empty() {
+            info.physical = members.iter().all(|member| member.physical);
+        }
+        for member in members {
+            info.max_mtu = info.max_mtu.min(member.max_mtu);
+            info.spreads_by_address = info.spreads_by_address.and(member.spreads_by_address);
+            into_umem |= member.driver == XDP_DRIVER;
+        }
+        Ok(Self {
+            id,
+            argument: argument.text,
+            info,
+            into_umem,
+            _members: attached,
+            eal: eal.clone(),
+        })
     }
 
     /// What it is and can do.
@@ -86,6 +108,11 @@ impl Device {
         self.id
     }
 
+    /// Its driver puts what it sends into small buffers, which the kernel shares.
+    pub(super) fn into_umem(&self) -> bool {
+        self.into_umem
+    }
+
     /// What the driver said of it.
     pub(super) fn raw_info(&self) -> dpdk_sys::rte_eth_dev_info {
         raw_info(self.id)
@@ -100,37 +127,52 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // SAFETY: the port is open, EAL runs, and whoever could poll it holds this device.
+        let device = self.raw_info().device;
+        // SAFETY: the port is open, EAL runs, and whoever could poll it holds this device. A
+        // virtual device has this one port, so it can go with it; a PCI device may have others.
         unsafe {
             dpdk_sys::rte_eth_dev_stop(self.id);
             dpdk_sys::rte_eth_dev_close(self.id);
+            if !device.is_null() && bus(device) == "vdev" {
+                dpdk_sys::rte_dev_remove(device);
+            }
         }
     }
 }
 
+/// The members of a bonding port.
+struct Members {
+    /// Those that were attached for it, and go with it.
+    attached: Vec<Device>,
+    /// All of them.
+    ids: Vec<u16>,
+}
+
 /// Attaches members that no port stands for yet, and puts the names DPDK knows them by into the
 /// bonding port's argument, under the key that this DPDK understands.
-fn attach_members(eal: &Eal, argument: &mut Argument) -> Result<Vec<Device>, DpdkError> {
+fn attach_members(eal: &Eal, argument: &mut Argument) -> Result<Members, DpdkError> {
     let renamed = (dpdk_sys::RTE_VER_YEAR, dpdk_sys::RTE_VER_MONTH) >= (23, 11);
     let key_here = if renamed { "member" } else { "slave" };
-    let mut members = Vec::new();
+    let mut members = Members { attached: Vec::new(), ids: Vec::new() };
     for (key, value) in argument.members_mut() {
         let member = member_argument(value);
         let name = Argument::parse(member).map(|parsed| match parsed.target {
             Target::Pci(address) => address,
             Target::Virtual { .. } => member.to_owned(),
         })?;
-        let name = if port_named(&name).is_some() {
-            name
-        } else {
-            let device = Device::attach(eal, member)?;
-            // A number is a name too.
-            let name = device.id.to_string();
-            members.push(device);
-            name
+        let id = match port_named(&name) {
+            Some(id) => id,
+            None => {
+                let device = Device::attach(eal, member)?;
+                let id = device.id;
+                members.attached.push(device);
+                id
+            }
         };
+        members.ids.push(id);
         key_here.clone_into(key);
-        *value = name;
+        // A number is a name too.
+        *value = id.to_string();
     }
     Ok(members)
 }
@@ -179,7 +221,7 @@ fn raw_info(id: u16) -> dpdk_sys::rte_eth_dev_info {
     info
 }
 
-fn info(id: u16, members: &[Device]) -> DeviceInfo {
+fn info(id: u16) -> DeviceInfo {
     let raw = raw_info(id);
     let mut mac = dpdk_sys::rte_ether_addr::default();
     // SAFETY: a structure to fill, and a number to read.
@@ -188,19 +230,8 @@ fn info(id: u16, members: &[Device]) -> DeviceInfo {
         dpdk_sys::rte_eth_dev_socket_id(id)
     };
     let driver = text(raw.driver_name);
-    // SAFETY: the device belongs to a port that is open; a bus without a name is null.
-    let bus = unsafe {
-        if raw.device.is_null() {
-            String::new()
-        } else {
-            text(dpdk_sys::rte_bus_name(dpdk_sys::rte_dev_bus(raw.device)))
-        }
-    };
-    let physical = if members.is_empty() {
-        bus != "vdev"
-    } else {
-        members.iter().all(|member| member.info.physical)
-    };
+    // SAFETY: the device of a port that is open.
+    let physical = raw.device.is_null() || unsafe { bus(raw.device) } != "vdev";
     DeviceInfo {
         physical,
         mac: mac.addr_bytes,
@@ -210,6 +241,16 @@ fn info(id: u16, members: &[Device]) -> DeviceInfo {
         spreads_by_address: spreads_by_address(&driver, &raw),
         driver,
     }
+}
+
+/// The name of the bus a device is on.
+///
+/// # Safety
+///
+/// `device` is a device DPDK knows.
+unsafe fn bus(device: *const dpdk_sys::rte_device) -> String {
+    // SAFETY: the caller's promise; every device is on a bus, and every bus has a name.
+    unsafe { text(dpdk_sys::rte_bus_name(dpdk_sys::rte_dev_bus(device))) }
 }
 
 /// The largest IP packet in the largest frame.

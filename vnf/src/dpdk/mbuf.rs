@@ -49,6 +49,11 @@ impl Mbuf {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn raw(&self) -> *mut rte_mbuf {
+        self.raw.as_ptr()
+    }
+
     fn len(&self) -> u16 {
         // SAFETY: the mbuf is ours, and its bookkeeping is initialised.
         unsafe { (*self.raw.as_ptr()).data_len }

@@ -108,7 +108,7 @@ impl Device {
     /// addresses), cannot carry that MTU, or its driver refuses a step.
     pub fn configure(self, config: &PortConfig, pools: &Pools) -> Result<Port<Stopped>, DpdkError> {
         self.check_queues(config.queues)?;
-        let into_umem = self.info().driver == "net_af_xdp";
+        let into_umem = self.into_umem();
         let most = if into_umem {
             self.info().max_mtu.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
         } else {

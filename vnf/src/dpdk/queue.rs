@@ -232,3 +232,107 @@ fn put_tag(frame: &mut Mbuf, tag: u16) -> bool {
     bytes[14..16].copy_from_slice(&tag.to_be_bytes());
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dpdk::{Eal, EalConfig, Hugepages};
+
+    fn raw(pool: &Mempool, bytes: &[u8]) -> *mut rte_mbuf {
+        let mut frame = pool.frame(bytes.len()).unwrap();
+        frame.bytes_mut().copy_from_slice(bytes);
+        let raw = frame.raw();
+        std::mem::forget(frame);
+        raw
+    }
+
+    /// The only unit test that starts EAL, which a process can do once.
+    #[test]
+    fn what_is_not_plain_is_made_plain() {
+        let eal = Eal::init(&EalConfig {
+            name: format!("lwaftr-unit-{}", std::process::id()),
+            control_cpus: vec![0],
+            megabytes: 64,
+            hugepages: Hugepages::Never,
+        })
+        .unwrap();
+        let small = Mempool::new(&eal, "small", 64, 0, 2048, None).unwrap();
+        let large = Mempool::new(&eal, "large", 4, 0, 9728, None).unwrap();
+
+        // a chain
+        let (first, second) = (raw(&small, &[1; 2000]), raw(&small, &[2; 1000]));
+        // SAFETY: two mbufs of our own become one chain, which we then give up.
+        let frame = unsafe {
+            (*first).next = second;
+            (*first).nb_segs = 2;
+            (*first).pkt_len = 3000;
+            assert!(!is_plain(first));
+            readable(first, &large).unwrap()
+        };
+        assert_eq!(frame.bytes(), [vec![1; 2000], vec![2; 1000]].concat());
+        assert_eq!((small.in_use(), large.in_use()), (0, 1));
+        drop(frame);
+
+        // a buffer with two holders, both of them us
+        let shared = raw(&small, &[3; 100]);
+        // SAFETY: we give each of the two references up once.
+        let (mut copy, original) = unsafe {
+            (*shared).refcnt = 2;
+            assert!(!is_plain(shared));
+            let copy = readable(shared, &large).unwrap();
+            assert!(is_plain(shared));
+            (copy, readable(shared, &large).unwrap())
+        };
+        copy.bytes_mut().fill(0);
+        assert_eq!(original.bytes(), [3; 100]);
+        drop((copy, original));
+
+        // a tag that the port took off, and one it only told us about
+        let mut untagged: Vec<u8> = (0..60).collect();
+        for (flags, tagged) in [
+            (dpdk_sys::RTE_MBUF_F_RX_VLAN | dpdk_sys::RTE_MBUF_F_RX_VLAN_STRIPPED, true),
+            (dpdk_sys::RTE_MBUF_F_RX_VLAN, false),
+        ] {
+            let mbuf = raw(&small, &untagged);
+            // SAFETY: an mbuf of our own, which we give up.
+            let frame = unsafe {
+                (*mbuf).ol_flags |= u64::from(flags);
+                (*mbuf).vlan_tci = 0x2064;
+                assert_eq!(is_plain(mbuf), !tagged);
+                readable(mbuf, &large).unwrap()
+            };
+            if tagged {
+                assert_eq!(frame.bytes()[..12], untagged[..12]);
+                assert_eq!(frame.bytes()[12..16], [0x81, 0, 0x20, 0x64]);
+                assert_eq!(frame.bytes()[16..], untagged[12..]);
+            } else {
+                assert_eq!(frame.bytes(), &untagged[..]);
+            }
+            untagged.reverse();
+        }
+
+        // no large buffer left
+        let held: Vec<_> = (0..4).map(|_| large.frame(9728).unwrap()).collect();
+        assert!(large.frame(1).is_none());
+        let shared = raw(&small, &[3; 100]);
+        // SAFETY: we give each of the two references up once.
+        unsafe {
+            (*shared).refcnt = 2;
+            assert_eq!(readable(shared, &large).unwrap_err(), 100);
+            drop(readable(shared, &large).unwrap());
+        }
+        drop(held);
+        assert_eq!((small.in_use(), large.in_use()), (0, 0));
+
+        // freeing twice, which only unsafe code can do
+        if cfg!(debug_assertions) {
+            let frame = small.frame(60).unwrap();
+            // SAFETY: the second owner is what the check is to catch, before anything is freed.
+            let second = unsafe { ptr::read(&raw const frame) };
+            drop(frame);
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(second)));
+            assert!(caught.is_err(), "a double free went unnoticed");
+            assert_eq!(small.in_use(), 0);
+        }
+    }
+}
