@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod frame;
 pub mod generate;
 pub mod lwaftr;

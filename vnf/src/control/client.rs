@@ -48,9 +48,9 @@ impl Client {
                      another with --instance NAME or --socket PATH{}",
                     running()
                 ),
-                io::ErrorKind::PermissionDenied => format!(
-                    "{path}: permission denied: be root, or a member of the group lwaftr"
-                ),
+                io::ErrorKind::PermissionDenied => {
+                    format!("{path}: permission denied: be root, or a member of the group lwaftr")
+                }
                 _ => format!("{path}: {error}"),
             })
         })?;
