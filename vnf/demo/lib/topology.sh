@@ -33,10 +33,11 @@ within() { ip netns exec "$(namespace "$1")" "${@:2}"; }
 kernel_setting() { within "$1" sh -c "echo $3 > /proc/sys/net/$2"; }
 
 # link NODE DEVICE NODE DEVICE: a cable. A veth pair hands over frames with unfinished checksums
-# and super-frames unless told not to, and the relay forwards what it gets.
+# and super-frames unless told not to, and the relay forwards what it gets. One queue: the relay
+# reads one.
 link() {
-    ip link add "$2" netns "$(namespace "$1")" type veth \
-        peer name "$4" netns "$(namespace "$3")"
+    ip link add "$2" netns "$(namespace "$1")" numrxqueues 1 numtxqueues 1 type veth \
+        peer name "$4" netns "$(namespace "$3")" numrxqueues 1 numtxqueues 1
     plug_in "$1" "$2"
     plug_in "$3" "$4"
 }
