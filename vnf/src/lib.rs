@@ -5,6 +5,7 @@
 
 pub mod frame;
 pub mod lwaftr;
+pub mod memory;
 pub mod side;
 pub mod softwire;
 pub mod telemetry;

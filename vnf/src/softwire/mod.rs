@@ -5,6 +5,11 @@
 
 mod entry;
 mod port_set;
+mod table;
 
 pub use entry::{B4Problem, Softwire};
 pub use port_set::{PortSet, PortSetError};
+pub use table::{
+    Applied, BindingTable, Edit, EditError, Endpoints, Key, Retired, RowError, RowProblem, Rules,
+    Slot, TableWriter,
+};
