@@ -101,7 +101,7 @@ down_all() {
 }
 
 step() {
-    [[ " ${STEPS[*]} " == *" $1 "* ]] || fail "no step '$1'; there are: ${STEPS[*]}"
+    declare -F "step_$1" >/dev/null || fail "no step '$1'; there are: ${STEPS[*]}"
     "step_$1"
 }
 

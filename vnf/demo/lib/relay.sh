@@ -6,7 +6,9 @@
 relay_start() {
     local cpus='cpus = [1]'
     (($(nproc) > 1)) || cpus='cpus = [0]'
-    cp "$ROOT/configs/demo-softwires.csv" "$STATE/"
+    sed "s|^$SHARED,0,$PSID_LEN,|$SHARED,$PSID_OFFSET,$PSID_LEN,|" \
+        "$ROOT/configs/demo-softwires.csv" >"$STATE/first.csv"
+    cp "$STATE/first.csv" "$STATE/demo-softwires.csv"
     sed -e "s|^name = .*|name = \"demo-$ID\"|" \
         -e "s|^control-socket = .*|control-socket = \"$STATE/lwaftr.sock\"|" \
         -e "s|^cpus = .*|$cpus|" "$ROOT/configs/demo.toml" >"$STATE/demo.toml"
@@ -26,9 +28,13 @@ relay_answers() { control stats --json; }
 
 relay_answers_or_ended() { relay_answers || not_running "$(relay_pid)"; }
 
+# relay_stop: only by the shell that started it, which alone learns the exit code.
 relay_stop() {
+    local code=0
     kill -TERM "$(relay_pid)"
     wait_until 10 not_running "$(relay_pid)" || fail "the relay did not stop within 10 s of SIGTERM"
+    wait "$(relay_pid)" || code=$?
+    ((code == 0)) || fail "the relay ended with exit code $code after SIGTERM"
 }
 
 # stat FILTER: one number out of the statistics, by a jq filter; what is not there is 0.
@@ -58,7 +64,7 @@ balanced() {
 table() {
     local host psid
     {
-        cat "$ROOT/configs/demo-softwires.csv"
+        cat "$STATE/first.csv"
         for ((host = $1; host <= $2; host++)); do
             for ((psid = 0; psid < 64; psid++)); do
                 printf '203.0.113.%d,0,6,%d,2001:db8:1000:%x::%x,%s\n' \

@@ -19,9 +19,10 @@ readonly SERVER=198.51.100.10            # a second address of the Internet host
 declare -rA B4=([sub1]=2001:db8:1::2 [sub2]=2001:db8:2::2)
 declare -rA LAN=([sub1]=192.168.1.10 [sub2]=192.168.2.10)
 
-# Both subscribers live behind one IPv4 address: 64 port sets of 1024 ports each.
+# Both subscribers live behind one IPv4 address: 64 port sets of 1024 ports each. With an offset,
+# which a test may set, a port set is many small ranges instead of one.
 readonly SHARED=203.0.113.7
-readonly PSID_OFFSET=0 PSID_LEN=6
+readonly PSID_OFFSET=${PSID_OFFSET:-0} PSID_LEN=6
 declare -rA PSID=([sub1]=3 [sub2]=4)
 
 namespace() { echo "lwd-$ID-$1"; }
