@@ -35,6 +35,8 @@ fail() {
     exit 1
 }
 
+trap 'echo "FAILED: $BASH_COMMAND (${BASH_SOURCE[0]##*/}, line $LINENO)" >&2' ERR
+
 usage() {
     sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
     exit 2
@@ -146,7 +148,6 @@ whole_demo() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    trap 'echo "FAILED: line $LINENO: $BASH_COMMAND" >&2' ERR
     echo "Run $ID: two subscribers, an access router, the relay, an Internet host; a namespace each."
     up
     for name in "${STEPS[@]}"; do step "$name"; done

@@ -18,6 +18,7 @@ use std::thread;
 
 use clap::Parser;
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, bind, connect, ipproto, recv, send,
     socket,
@@ -31,6 +32,7 @@ const B4_ELEMENT: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 2);
 const IPV6_HEADER: usize = 40;
 /// A destination-options header holding the tunnel encapsulation limit and padding.
 const LIMIT_HEADER: usize = 8;
+const RECEIVE_BUFFER: usize = 8 << 20;
 const LARGEST_PACKET: usize = 65_535;
 const DESTINATION_OPTIONS: Protocol = Protocol::from_raw(NonZero::new(60).unwrap());
 
@@ -81,6 +83,9 @@ fn tunnel_socket(arguments: &Arguments, protocol: Protocol) -> Result<OwnedFd, S
         .map_err(|error| format!("cannot open a raw IPv6 socket (it needs root): {error}"))?;
     bind(&raw, &at(arguments.local))
         .map_err(|error| format!("--local {}: {error}; is it configured?", arguments.local))?;
+    // A burst of TCP is larger than the usual buffer; past `rmem_max` needs root, as does the socket.
+    set_socket_recv_buffer_size_force(&raw, RECEIVE_BUFFER)
+        .map_err(|error| format!("cannot set the size of the receive buffer: {error}"))?;
     connect(&raw, &at(arguments.relay))
         .map_err(|error| format!("--relay {}: {error}; is there a route?", arguments.relay))?;
     Ok(raw)

@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 const RUNS: &str = "/run/lwaftr-demo";
 
 /// An address of the Internet host, as in `vnf/demo/lib/topology.sh`.
-pub const SERVER: &str = "198.51.100.10";
+pub(crate) const SERVER: &str = "198.51.100.10";
 
 /// Says why and is false where namespaces cannot be made.
-pub fn possible() -> bool {
+pub(crate) fn possible() -> bool {
     let root = geteuid().is_root();
     if !root {
         eprintln!("skipped: network namespaces need root (`make test` uses sudo for this)");
@@ -26,7 +26,7 @@ pub fn possible() -> bool {
 }
 
 /// `demo.sh`, told to use the programs of this build.
-pub fn demo(arguments: &[&str]) -> Command {
+pub(crate) fn demo(arguments: &[&str]) -> Command {
     let relay = Path::new(env!("CARGO_BIN_EXE_lwaftr"));
     let b4 = relay.with_file_name("examples").join("b4");
     assert!(b4.exists(), "{} is not there: `cargo build --example b4`", b4.display());
@@ -37,19 +37,19 @@ pub fn demo(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command that must succeed, and returns what it printed.
-pub fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = command.output().expect("starts");
     assert!(output.status.success(), "{command:?} failed\n{}", printed(&output));
     printed(&output)
 }
 
 /// Both streams of a finished command.
-pub fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 /// Whether anything of the run is left on this machine.
-pub fn leftovers(id: &str) -> Vec<String> {
+pub(crate) fn leftovers(id: &str) -> Vec<String> {
     let entries = |directory| std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries("/run/netns")
         .chain(entries(RUNS))
@@ -59,7 +59,7 @@ pub fn leftovers(id: &str) -> Vec<String> {
 }
 
 /// Asks until the answer is yes, for at most this long.
-pub fn eventually(limit: Duration, mut answer: impl FnMut() -> bool) -> bool {
+pub(crate) fn eventually(limit: Duration, mut answer: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !answer() {
         if start.elapsed() > limit {
@@ -71,7 +71,7 @@ pub fn eventually(limit: Duration, mut answer: impl FnMut() -> bool) -> bool {
 }
 
 /// A running topology with the relay, both B4s, and servers to talk to.
-pub struct Lab {
+pub(crate) struct Lab {
     id: String,
     psid_offset: u8,
     _alone: MutexGuard<'static, ()>,
@@ -79,12 +79,12 @@ pub struct Lab {
 
 impl Lab {
     /// Everything as in the demo.
-    pub fn up() -> Self {
+    pub(crate) fn up() -> Self {
         Self::with_psid_offset(0)
     }
 
     /// The subscribers' port sets with this PSID offset.
-    pub fn with_psid_offset(psid_offset: u8) -> Self {
+    pub(crate) fn with_psid_offset(psid_offset: u8) -> Self {
         // Two labs at once would work, but not on two cores.
         static ALONE: Mutex<()> = Mutex::new(());
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -103,36 +103,36 @@ impl Lab {
     }
 
     /// A step of the demo, which must pass.
-    pub fn step(&self, name: &str) {
+    pub(crate) fn step(&self, name: &str) {
         print!("{}", succeed(&mut self.step_command(name)));
     }
 
     /// A step of the demo, for a test to run in its own way.
-    pub fn step_command(&self, name: &str) -> Command {
+    pub(crate) fn step_command(&self, name: &str) -> Command {
         self.demo("step", &[name])
     }
 
     /// A file of this run.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         Path::new(RUNS).join(&self.id).join(name)
     }
 
     /// A command in the namespace of a node.
-    pub fn within(&self, node: &str, command: &[&str]) -> Command {
+    pub(crate) fn within(&self, node: &str, command: &[&str]) -> Command {
         let mut within = Command::new("ip");
         within.args(["netns", "exec", &format!("lwd-{}-{node}", self.id)]).args(command);
         within
     }
 
     /// A verb of the relay's control socket.
-    pub fn control(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn control(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lwaftr"));
         command.args(arguments).arg("--socket").arg(self.file("lwaftr.sock"));
         command.output().expect("starts")
     }
 
     /// The number of softwires in the running table.
-    pub fn softwires(&self) -> u64 {
+    pub(crate) fn softwires(&self) -> u64 {
         let output = self.control(&["stats", "--json"]);
         let stats: serde_json::Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("stats: {error}\n{}", printed(&output)));
@@ -140,22 +140,22 @@ impl Lab {
     }
 
     /// Sends a signal to the relay.
-    pub fn signal_relay(&self, signal: Signal) {
+    pub(crate) fn signal_relay(&self, signal: Signal) {
         let text = std::fs::read_to_string(self.file("relay.pid")).expect("the relay's pid");
         let pid = Pid::from_raw(text.trim().parse().expect("a pid")).expect("a pid");
         kill_process(pid, signal).expect("the relay runs");
     }
 
-    /// Subscriber 1 pings the Internet host in the background.
-    pub fn ping(&self, count: u32, interval: &str) -> Ping {
+    /// A subscriber pings the Internet host in the background.
+    pub(crate) fn ping(&self, node: &str, count: u32, interval: &str) -> Ping {
         let count = count.to_string();
-        let arguments = ["ping", "-n", "-W", "5", "-i", interval, "-c", &count, SERVER];
-        let mut command = self.within("sub1", &arguments);
+        let arguments = ["ping", "-q", "-n", "-W", "5", "-i", interval, "-c", &count, SERVER];
+        let mut command = self.within(node, &arguments);
         Ping(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")))
     }
 
     /// Whether one ping gets through within a second.
-    pub fn reachable(&self) -> bool {
+    pub(crate) fn reachable(&self) -> bool {
         let mut ping = self.within("sub1", &["ping", "-n", "-c", "1", "-W", "1", SERVER]);
         ping.output().expect("starts").status.success()
     }
@@ -175,17 +175,17 @@ impl Drop for Lab {
 }
 
 /// A ping that runs in the background.
-pub struct Ping(Option<Child>);
+pub(crate) struct Ping(Option<Child>);
 
 impl Ping {
     /// Waits for its end and returns what it printed.
-    pub fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         let child = self.0.take().expect("not finished yet");
         printed(&child.wait_with_output().expect("ends"))
     }
 
     /// Waits for its end: not one reply may be missing.
-    pub fn finish_without_loss(self) {
+    pub(crate) fn finish_without_loss(self) {
         let output = self.finish();
         assert!(output.contains(" 0% packet loss"), "lost replies:\n{output}");
     }

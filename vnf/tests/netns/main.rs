@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -74,7 +74,8 @@ fn a_step_fails_when_the_relay_is_gone() {
     assert!(eventually(Duration::from_secs(10), || !lab.reachable()));
     for step in ["traceroute", "hairpin", "spoof", "balance"] {
         let output = lab.step_command(step).output().expect("starts");
-        assert_eq!(output.status.code(), Some(1), "{step}: {}", printed(&output));
+        assert!(!output.status.success(), "{step}: {}", printed(&output));
+        assert!(printed(&output).contains("FAILED"), "{step} does not say that it failed");
     }
 }
 
@@ -90,7 +91,7 @@ fn port_sets_of_many_ranges_carry_traffic() {
     }
 }
 
-/// Twenty reloads that grow and change the table, while a download runs and 100 pings a second.
+/// Twenty reloads that grow and change the table, under 400 pings a second from each subscriber.
 #[test]
 fn reloads_under_traffic_lose_nothing() {
     if !possible() {
@@ -98,9 +99,7 @@ fn reloads_under_traffic_lose_nothing() {
     }
     let lab = Lab::up();
     let first = fs::read_to_string(lab.file("first.csv")).expect("the table");
-    let ping = lab.ping(600, "0.01");
-    let mut download = lab.step_command("download");
-    let download = download.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let pings = ["sub1", "sub2"].map(|node| lab.ping(node, 2000, "0.0025"));
     for round in 1..=20 {
         // Each reload adds an address of 64 softwires and moves the B4s of the earlier ones.
         publish(&lab, &(first.clone() + &strangers(round, round)));
@@ -108,9 +107,10 @@ fn reloads_under_traffic_lose_nothing() {
         assert!(output.status.success(), "{}", printed(&output));
         assert_eq!(lab.softwires(), 3 + 64 * u64::from(round));
     }
-    let download = download.wait_with_output().expect("ends");
-    assert!(download.status.success(), "{}", printed(&download));
-    ping.finish_without_loss();
+    for ping in pings {
+        ping.finish_without_loss();
+    }
+    lab.step("download");
     lab.step("balance");
 }
 
@@ -126,7 +126,7 @@ fn what_is_refused_changes_nothing() {
     let table = fs::read_to_string(lab.file("first.csv")).expect("the table") + &strangers(4, 0);
     publish(&lab, &table);
     assert!(lab.control(&["reload"]).status.success());
-    let ping = lab.ping(300, "0.01");
+    let ping = lab.ping("sub1", 300, "0.01");
 
     let refused = |expected: &str| {
         let output = lab.control(&["reload"]);
@@ -155,7 +155,7 @@ fn a_stopped_relay_goes_on_where_it_was() {
         return;
     }
     let lab = Lab::up();
-    let ping = lab.ping(60, "0.05");
+    let ping = lab.ping("sub1", 60, "0.05");
     thread::sleep(Duration::from_millis(500));
     lab.signal_relay(Signal::STOP);
     assert!(!lab.reachable(), "the relay forwards while it is stopped");
@@ -178,7 +178,7 @@ fn a_link_that_flaps_during_a_reload_comes_back() {
     let lab = Lab::up();
     let first = fs::read_to_string(lab.file("first.csv")).expect("the table");
     for (round, device) in [(1, "ext0"), (2, "int0")] {
-        let ping = lab.ping(100, "0.02");
+        let ping = lab.ping("sub1", 100, "0.02");
         let link = |state| {
             succeed(&mut lab.within("relay", &["ip", "link", "set", device, state]));
         };
