@@ -13,8 +13,8 @@ DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl j
 TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy
 LINT_PACKAGES := shellcheck
 
-# Test programs that need root: they make network namespaces and network devices.
-ROOT_TESTS := binary(netns) | binary(vdev)
+# Tests that need root: they make network namespaces and network devices.
+ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | test(/^dpdk::/)
 
 ROOT := $(filter 0,$(shell id -u))
 SUDO := $(if $(ROOT),,sudo)
