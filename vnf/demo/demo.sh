@@ -142,8 +142,9 @@ PLAY
 }
 
 whole_demo() {
-    local name
-    use_run $$
+    local name id=$$
+    while [[ -e $RUNS/$id ]]; do id+=x; done
+    use_run "$id"
     trap finish EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT

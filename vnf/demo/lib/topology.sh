@@ -115,7 +115,7 @@ end_processes() {
             kill -s "$signal" "$pid" 2>/dev/null && kill -s CONT "$pid" 2>/dev/null || true
         done
         for pid; do
-            wait_until 5 not_running "$pid" && continue
+            wait_until 5 not_running "$pid" || true
         done
     done
 }
