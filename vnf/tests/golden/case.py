@@ -98,6 +98,7 @@ class Case:
         self.br_addresses = [world.BR1, world.BR2]
         self.policy = {"flow-label": 0}
         self.softwires = list(world.SOFTWIRES)
+        self.table_keys = {}  # Further keys of [softwires].
         self.table_file = None  # Text of a CSV table, instead of inline softwires.
         self.arguments = []
         self.frames = []
@@ -205,7 +206,7 @@ def toml(c, wiring):
             link["vlan"] = wiring["vlans"][side]
         table(f"[{SIDES[side]}]", link | entries)
     file = {"file": "table.csv"} if c.table_file is not None else {}
-    table("[softwires]", file | {"br-addresses": c.br_addresses})
+    table("[softwires]", file | {"br-addresses": c.br_addresses} | c.table_keys)
     if c.table_file is None:
         for softwire in c.softwires:
             table("[[softwire]]", softwire)

@@ -2,7 +2,7 @@
 
 from scapy.layers.inet6 import IPv6
 
-from case import EXTERNAL, case
+from case import case
 from world import (B4_12, B4_34, BR2, PORT_34, SHARED, aged, encapsulated, icmp_error, inbound,
                    outbound, tunnel)
 
@@ -69,12 +69,16 @@ def internal_1540(c):
 def jumbo_input(c):
     packet = sized(9000, flags="DF")
     c.from_internet(packet).dropped("too-big", icmp_error(packet, 3, 4, mtu=1460))
+    c.from_internet(sized(9000)).dropped("fragmentation-needed")
+
+
+@case("P6 E8", "An internal MTU of 9000: 8960 pass, 8961 do not")
+def internal_9000(c):
     c.internal["mtu"] = 9000
-    # The same configuration serves the whole case: 3/4 names what does fit.
-    c.frames.clear()
+    packet = sized(8960, flags="DF")
+    c.from_internet(packet).forwarded(encapsulated(aged(packet)))
+    packet = sized(8961, flags="DF")
     c.from_internet(packet).dropped("too-big", icmp_error(packet, 3, 4, mtu=8960))
-    small = sized(8960, flags="DF")
-    c.from_internet(small).forwarded(encapsulated(aged(small)))
 
 
 @case("D5 I5", "From a B4, larger than the external MTU with DF: 3/4 back through the tunnel")

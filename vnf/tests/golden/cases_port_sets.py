@@ -112,10 +112,15 @@ def addresses_apart(c):
 
 @case("E1", "One B4 with two port sets, one BR address for each")
 def several_per_b4(c):
+    c.table_keys["several-per-b4"] = True
     c.softwires = [softwire(SHARED, 0, 8, 0x12, "2001:db8:b4::1", BR1),
-                   softwire(SHARED, 0, 8, 0x13, "2001:db8:b4::2", BR2)]
+                   softwire(SHARED, 0, 8, 0x13, "2001:db8:b4::1", BR2)]
     somebody(c, SHARED, 0x12FF, "2001:db8:b4::1", BR1)
-    somebody(c, SHARED, 0x1300, "2001:db8:b4::2", BR2)
+    somebody(c, SHARED, 0x1300, "2001:db8:b4::1", BR2)
+    packet = outbound(SHARED, 0x1300)
+    c.from_b4(tunnel(packet, "2001:db8:b4::1", BR2)).forwarded(aged(packet))
+    wrong = tunnel(packet, "2001:db8:b4::1", BR1)
+    c.from_b4(wrong).dropped("source-wrong-br", unreachable6(wrong, 5))
 
 
 @case("D2 E2", "From a B4 the same arithmetic decides: its own ports pass, the others do not")

@@ -59,9 +59,9 @@ def data(size):
     return Raw(bytes((i * 7 + 3) & 0xFF for i in range(size)))
 
 
-def inbound(dst=SHARED, port=PORT_12, size=32, **fields):
+def inbound(dst=SHARED, port=PORT_12, size=32, src=HOST, **fields):
     """UDP from the Internet to a subscriber."""
-    return ip(HOST, dst, **fields) / UDP(sport=53, dport=port) / data(size)
+    return ip(src, dst, **fields) / UDP(sport=53, dport=port) / data(size)
 
 
 def outbound(src=SHARED, port=PORT_12, size=32, dst=HOST, **fields):
