@@ -1,6 +1,6 @@
 """From a B4 to the Internet: D1 to D4. (Refused sources are in cases_errors.)"""
 
-from scapy.layers.inet import TCP, UDP, IPOption_NOP, IPOption_RR
+from scapy.layers.inet import UDP, IPOption_NOP, IPOption_RR
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import GRE
 from scapy.layers.sctp import SCTP, SCTPChunkInit
@@ -9,8 +9,8 @@ from scapy.packet import Raw
 from case import case
 from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, B4_WHOLE_OFFSET, BR1, BR2, HOST,
                    INTERNAL, OFFSET, PORT_12, PORT_34, PORT_OFFSET, PORT_SINGLE, SHARED, SINGLE,
-                   WHOLE, WHOLE_OFFSET, aged, data, echo, encapsulated, icmp_error, inbound, ip,
-                   outbound, tcp, tunnel)
+                   WHOLE, WHOLE_OFFSET, aged, data, encapsulated, inbound, ip, outbound, tcp,
+                   tunnel, unreachable6)
 
 
 @case("D1 D2 D4", "A UDP datagram leaves its tunnel: one TTL less, checksum right")
@@ -117,7 +117,6 @@ def inner_options(c):
 
 @case("D2", "The B4 address is compared to its last bit")
 def almost_the_b4(c):
-    from world import unreachable6
     for source in ("2001:db8:b4::13", "2001:db8:b4:0:8000::12", "3001:db8:b4::12"):
         packet = tunnel(outbound(), src=source)
         c.from_b4(packet).dropped("source-wrong-b4", unreachable6(packet, 5))

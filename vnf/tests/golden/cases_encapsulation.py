@@ -1,13 +1,13 @@
 """From the Internet to a B4: E1 and E3 to E6. (The port arithmetic is in cases_port_sets.)"""
 
-from scapy.layers.inet import IP, IPOption_NOP, IPOption_RR, IPOption_Timestamp, UDP
+from scapy.layers.inet import IP, UDP, IPOption_NOP, IPOption_RR, IPOption_Timestamp
 from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_12, B4_34, B4_WHOLE, BR2, HOST, NEXT_HOP6_MAC, MAC6, PORT_12, PORT_34, SHARED,
-                   WHOLE, aged, data, encapsulated, icmp_error, inbound, ip, parsed, tcp,
-                   frame4, with_bytes, ones_complement_sum)
+from world import (B4_34, B4_WHOLE, BR2, HOST, PORT_12, PORT_34, SHARED, WHOLE, aged, data,
+                   encapsulated, frame4, icmp_error, inbound, ip, ones_complement_sum, parsed,
+                   softwire, tcp)
 
 
 @case("E1 E3 E6", "A UDP datagram goes into its softwire: one TTL less, checksum right")
@@ -155,7 +155,7 @@ def checksum_corners(c):
 HEADER = parsed(inbound())
 
 
-@case("E6 P3", "A checksum of 0xffff where 0x0000 is computed is right too (RFC 1071), and is mended")
+@case("E6 P3", "A checksum of 0xffff where 0x0000 is computed is right too (RFC 1071)")
 def checksum_minus_zero(c):
     for identification in range(0x10000):
         packet = bytearray(bytes(HEADER))
@@ -165,7 +165,7 @@ def checksum_minus_zero(c):
             c.from_internet(IP(bytes(packet))).forwarded(encapsulated(aged(bytes(packet))))
 
 
-@case("P3 E1", "Options other than source routes are carried untouched; ports are found behind them")
+@case("P3 E1", "Options other than source routes are carried; ports are found behind them")
 def ipv4_options(c):
     for options in ([IPOption_RR(routers=["0.0.0.0", "0.0.0.0"])], [IPOption_Timestamp()],
                     [IPOption_NOP()] * 40):
@@ -175,7 +175,6 @@ def ipv4_options(c):
 
 @case("E1", "Port 0 is an ordinary value when a = 0")
 def port_zero(c):
-    from world import softwire
     c.softwires.append(softwire(SHARED, 0, 8, 0, "2001:db8:b4::100"))
     packet = inbound(port=0)
     c.from_internet(packet).forwarded(encapsulated(aged(packet), "2001:db8:b4::100"))

@@ -1,14 +1,13 @@
 """Errors of the relay's own: E7, D2, D4 and the limits of I5."""
 
-from scapy.layers.inet import ICMP, IP, UDP, IPOption_RR
-from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6, IPv6ExtHdrDestOpt
-from scapy.layers.l2 import Ether
+from scapy.layers.inet import ICMP, UDP, IPOption_RR
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_12, B4_WHOLE, BR1, BR2, HOST, MAC4, NEXT_HOP4_MAC, PORT_12, SHARED, WHOLE,
-                   aged, data, echo, encapsulated, frame4, frame6, icmp_error, inbound, ip,
-                   outbound, parsed, tcp, tunnel, unreachable6)
+from world import (B4_12, B4_WHOLE, BR1, BR2, HOST, PORT_12, SHARED, WHOLE, data, echo,
+                   encapsulated, frame4, frame6, icmp_error, inbound, ip, outbound, tcp, tunnel,
+                   unreachable6)
 
 NOBODY = "198.51.100.77"
 

@@ -5,8 +5,8 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_12, BR1, MAC4, MAC6, NEXT_HOP4_MAC, NEXT_HOP6_MAC, PORT_12, SHARED, aged,
-                   data, encapsulated, frame4, frame6, inbound, outbound, tunnel)
+from world import (MAC4, MAC6, NEXT_HOP4_MAC, NEXT_HOP6_MAC, aged, data, encapsulated, frame4,
+                   frame6, inbound, outbound, tunnel)
 
 UNTAGGED = ("two-ports",)
 OTHER_MAC = "02:00:00:00:99:99"

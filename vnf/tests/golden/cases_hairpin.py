@@ -4,9 +4,9 @@ from scapy.layers.inet import ICMP, UDP
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_12, B4_34, B4_OFFSET, B4_WHOLE, BR1, BR2, EXTERNAL, HOST, OFFSET, PORT_12,
-                   PORT_34, PORT_OFFSET, SHARED, WHOLE, aged, data, echo, echo_reply, encapsulated,
-                   icmp_error, ip, outbound, tunnel)
+from world import (B4_34, B4_OFFSET, B4_WHOLE, BR2, EXTERNAL, OFFSET, PORT_12, PORT_34, PORT_OFFSET,
+                   SHARED, WHOLE, aged, data, echo, echo_reply, encapsulated, icmp_error, ip,
+                   outbound, tunnel, unreachable6)
 
 
 def between(source, sport, destination, dport, **fields):
@@ -139,7 +139,6 @@ def echo_to_ourselves(c):
 
 @case("D7 D2", "Only from an identifier of its own")
 def echo_to_ourselves_spoofed(c):
-    from world import unreachable6
     packet = tunnel(echo(SHARED, EXTERNAL, NOBODYS_PORT))
     c.from_b4(packet).dropped("source-no-softwire", unreachable6(packet, 5))
 

@@ -4,9 +4,8 @@ from scapy.layers.inet import IP, UDP, IPOption_LSRR, IPOption_NOP, IPOption_RR,
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_WHOLE, EXTERNAL as OUR_ADDRESS, HOST, PORT_12, SHARED, WHOLE, aged, data,
-                   encapsulated, frame4, frame6, inbound, ip, ones_complement_sum, outbound,
-                   tunnel, with_bytes)
+from world import (B4_WHOLE, WHOLE, aged, encapsulated, frame4, inbound, ip, ones_complement_sum,
+                   outbound, tunnel, with_bytes)
 from scapy.layers.inet6 import IPv6
 
 MARTIANS = ("0.1.2.3", "127.0.0.1", "127.255.255.254", "169.254.0.1", "224.0.0.1",

@@ -4,8 +4,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, Pad1
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_12, BR1, BR2, HOST, INTERNAL, aged, data, frame6, outbound, tunnel,
-                   with_bytes)
+from world import B4_12, BR1, BR2, INTERNAL, aged, data, frame6, outbound, tunnel, with_bytes
 
 INNER = outbound()
 TUNNEL_LIMIT = bytes([4, 1, 4])  # RFC 2473 section 4.1.1: type, length, limit.

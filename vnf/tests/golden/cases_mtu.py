@@ -1,10 +1,9 @@
 """Too big: E8 and D5. MTU means IP bytes (P6)."""
 
-from scapy.layers.inet6 import IPv6
 
 from case import case
-from world import (B4_12, B4_34, BR2, PORT_34, SHARED, aged, encapsulated, icmp_error, inbound,
-                   outbound, tunnel)
+from world import (B4_34, BR2, PORT_34, SHARED, aged, encapsulated, icmp_error, inbound, outbound,
+                   tunnel)
 
 UDP_HEADERS = 28  # IPv4 and UDP.
 

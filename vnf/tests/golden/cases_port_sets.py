@@ -1,9 +1,10 @@
 """Who owns a port: E1, E2 and RFC 7597 section 5.1."""
 
 from case import case
-from world import (B4_OFFSET, B4_SINGLE, B4_WHOLE, B4_WHOLE_OFFSET, BR1, BR2, HOST, OFFSET,
-                   PORT_OFFSET, PORT_SINGLE, SHARED, SINGLE, WHOLE, WHOLE_OFFSET, aged, echo,
-                   encapsulated, icmp_error, inbound, outbound, softwire, tunnel, unreachable6)
+from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, B4_WHOLE_OFFSET, BR1, BR2, HOST,
+                   OFFSET, PORT_OFFSET, PORT_SINGLE, SHARED, SINGLE, WHOLE, WHOLE_OFFSET, aged,
+                   echo, encapsulated, icmp_error, inbound, outbound, softwire, tunnel,
+                   unreachable6)
 
 
 def nobody(c, address, port):
@@ -18,7 +19,7 @@ def somebody(c, address, port, b4, br=BR1):
     c.from_internet(packet).forwarded(encapsulated(aged(packet), b4, br))
 
 
-@case("E1 E2", "a = 6, k = 8, PSID 0x12: the four ports of each of the 63 blocks, and their neighbours")
+@case("E1 E2", "a = 6, k = 8, PSID 0x12: four ports in each of 63 blocks")
 def offset_blocks(c):
     for block in (1, 2, 31, 62, 63):
         base = block << 10 | 0x12 << 2
@@ -47,7 +48,6 @@ def offset_psid_zero(c):
 
 @case("E1", "a = 0, k = 8: the first and last port of a block and their neighbours")
 def no_offset(c):
-    from world import B4_12, B4_34
     somebody(c, SHARED, 0x1200, B4_12)
     somebody(c, SHARED, 0x12FF, B4_12)
     nobody(c, SHARED, 0x11FF)
