@@ -236,9 +236,9 @@ def write_all(root):
     """Writes every case; returns how many directories that made."""
     written = 0
     for theme, name, numbers, description, wirings, function in CASES:
+        c = Case()
+        function(c)
         for wiring in wirings:
-            c = Case()
-            function(c)
             header = {"name": f"{theme}/{name}", "numbers": numbers, "description": description,
                       "wiring": wiring}
             write(c, Path(root) / theme / name / wiring, wiring, header)

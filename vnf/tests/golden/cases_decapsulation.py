@@ -65,7 +65,7 @@ def transport_truncated(c):
             c.from_b4(tunnel(packet)).dropped("transport-truncated")
 
 
-@case("D1", "A tunnelled packet to an address of ours that is no BR address, and to others: no ICMP")
+@case("D1", "A tunnelled packet to no BR address, ours or not: dropped without ICMP")
 def not_to_a_br_address(c):
     c.from_b4(tunnel(outbound(), dst=INTERNAL)).dropped("unsupported-protocol")
     c.from_b4(tunnel(outbound(), dst="2001:db8:ff::3")).dropped("not-for-us")

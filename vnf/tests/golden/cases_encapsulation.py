@@ -142,12 +142,12 @@ def checksum_corners(c):
     for identification in range(0x10000):
         packet = bytearray(bytes(HEADER))
         packet[4:6] = identification.to_bytes(2, "big")
-        packet[10:12] = ones_complement_sum(packet[:10] + b"\0\0" + packet[12:20]).to_bytes(2, "big")
-        after = bytearray(packet[:20])
-        after[8] -= 1
-        after[10:12] = b"\0\0"
-        result = ones_complement_sum(after)
-        if wanted & {result, int.from_bytes(packet[10:12], "big")}:
+        before = ones_complement_sum(packet[:10] + b"\0\0" + packet[12:20])
+        packet[8] -= 1
+        after = ones_complement_sum(packet[:10] + b"\0\0" + packet[12:20])
+        if wanted & {before, after}:
+            packet[8] += 1
+            packet[10:12] = before.to_bytes(2, "big")
             whole = IP(bytes(packet))
             c.from_internet(whole).forwarded(encapsulated(aged(whole)))
 

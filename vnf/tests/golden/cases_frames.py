@@ -94,7 +94,8 @@ def not_our_mac(c):
     c.from_b4(frame6(tunnel(outbound()), dst=OTHER_MAC)).dropped("not-our-mac")
 
 
-@case("P1", "The other side's MAC address is not ours on this side", ("two-ports", "one-port-vlans"))
+@case("P1", "The other side's MAC address is not ours on this side",
+      ("two-ports", "one-port-vlans"))
 def other_sides_mac(c):
     c.from_internet(frame4(inbound(), dst=MAC6)).dropped("not-our-mac")
     c.from_b4(frame6(tunnel(outbound()), dst=MAC4)).dropped("not-our-mac")

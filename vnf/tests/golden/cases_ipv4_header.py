@@ -4,8 +4,8 @@ from scapy.layers.inet import IP, UDP, IPOption_LSRR, IPOption_NOP, IPOption_RR,
 from scapy.packet import Raw
 
 from case import case
-from world import (B4_WHOLE, WHOLE, aged, encapsulated, frame4, inbound, ip, ones_complement_sum,
-                   outbound, tunnel, with_bytes)
+from world import (B4_WHOLE, EXTERNAL, WHOLE, aged, encapsulated, frame4, inbound, ip,
+                   ones_complement_sum, outbound, tunnel, with_bytes)
 from scapy.layers.inet6 import IPv6
 
 MARTIANS = ("0.1.2.3", "127.0.0.1", "127.255.255.254", "169.254.0.1", "224.0.0.1",
@@ -107,8 +107,8 @@ def nearly_martians(c):
 
 @case("P3", "From the Internet with our own address as source")
 def source_is_ours(c):
-    c.from_internet(inbound(src=OUR_ADDRESS)).dropped("ipv4-source-is-ours")
-    packet = ip(OUR_ADDRESS, OUR_ADDRESS) / UDP(sport=1, dport=2)
+    c.from_internet(inbound(src=EXTERNAL)).dropped("ipv4-source-is-ours")
+    packet = ip(EXTERNAL, OUR_ADDRESS) / UDP(sport=1, dport=2)
     c.from_internet(packet).dropped("ipv4-source-is-ours")
 
 
