@@ -1,12 +1,12 @@
 """The IPv4 header, from the Internet and inside the tunnel: P2, P3 and D3."""
 
 from scapy.layers.inet import IP, UDP, IPOption_LSRR, IPOption_NOP, IPOption_RR, IPOption_SSRR
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
 from case import case
 from world import (B4_WHOLE, EXTERNAL, WHOLE, aged, encapsulated, frame4, inbound, ip,
                    ones_complement_sum, outbound, tunnel, with_bytes)
-from scapy.layers.inet6 import IPv6
 
 MARTIANS = ("0.1.2.3", "127.0.0.1", "127.255.255.254", "169.254.0.1", "224.0.0.1",
             "239.255.255.255", "240.0.0.1", "255.255.255.255")
@@ -108,7 +108,7 @@ def nearly_martians(c):
 @case("P3", "From the Internet with our own address as source")
 def source_is_ours(c):
     c.from_internet(inbound(src=EXTERNAL)).dropped("ipv4-source-is-ours")
-    packet = ip(EXTERNAL, OUR_ADDRESS) / UDP(sport=1, dport=2)
+    packet = ip(EXTERNAL, EXTERNAL) / UDP(sport=1, dport=2)
     c.from_internet(packet).dropped("ipv4-source-is-ours")
 
 
