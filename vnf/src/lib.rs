@@ -1,6 +1,12 @@
 //! The border relay of lightweight 4over6 (lwAFTR, RFC 7596) as a library; `lwaftr` is its command.
 //!
-//! A packet goes one way: a [`worker`] receives a burst, `lwaftr` decides and rewrites, the worker
+//! A packet goes one way: a worker receives a burst, [`lwaftr`] decides and rewrites, the worker
 //! sends. `docs/architecture.md` shows the rooms and who may use whom.
 
 pub mod frame;
+pub mod lwaftr;
+pub mod memory;
+pub mod side;
+pub mod softwire;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,225 @@
+//! What the relay is told to do, validated: the part of a snapshot that is not the binding table.
+//! `config` makes it from TOML; nothing here can be wrong in itself any more.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::wire::MacAddr;
+
+/// Everything that decides a packet's fate besides the binding table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The Internet's side.
+    pub external: External,
+    /// The B4s' side.
+    pub internal: Internal,
+    /// Both sides share one port; frames are told apart by VLAN, or by EtherType (P5).
+    pub on_a_stick: bool,
+    /// Tunnel endpoints of ours, at least one.
+    pub br_addresses: Vec<Ipv6Addr>,
+    /// The rules that have a choice in them.
+    pub policy: Policy,
+}
+
+/// What both interfaces have: the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Our MAC address on this side.
+    pub mac: MacAddr,
+    /// The 802.1Q VLAN of this side, 1 to 4094; `None` for untagged (P1).
+    pub vlan: Option<u16>,
+    /// IP bytes, without Ethernet header, tag and FCS (P6): 1280 to 9000.
+    pub mtu: u16,
+    /// Take unicast frames to any MAC address.
+    pub promiscuous: bool,
+}
+
+/// The IPv4 side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    /// The link.
+    pub link: Link,
+    /// Our addresses with their prefixes, at least one; the first is the source of what we send.
+    pub addresses: Vec<Ipv4Net>,
+    /// The router towards the Internet.
+    pub next_hop: NextHop<Ipv4Addr>,
+}
+
+/// The IPv6 side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Internal {
+    /// The link.
+    pub link: Link,
+    /// Our global addresses with their prefixes, at least one.
+    pub addresses: Vec<Ipv6Net>,
+    /// Our link-local address: from the MAC unless given (N2).
+    pub link_local: Ipv6Addr,
+    /// The router towards the B4s.
+    pub next_hop: NextHop<Ipv6Addr>,
+}
+
+/// Where everything that leaves by an interface is sent (N3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextHop<A> {
+    /// Resolved by ARP or NDP.
+    Address(A),
+    /// A MAC address that never changes.
+    Fixed(MacAddr),
+}
+
+/// The rules that have a choice in them (Q2): keys of the table `[policy]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Hop limit of the outer header (E3).
+    pub hop_limit: u8,
+    /// DSCP of the outer header (E4).
+    pub dscp: Dscp,
+    /// ECN of the outer header (E4).
+    pub ecn: Ecn,
+    /// Flow label of the outer header (E5).
+    pub flow_label: FlowLabel,
+    /// DSCP of a decapsulated packet (D3).
+    pub decap_dscp: DecapDscp,
+    /// TTL of a decapsulated packet (D4).
+    pub decap_ttl: DecapTtl,
+    /// What becomes of a packet from one B4 to another (D6).
+    pub hairpinning: Hairpinning,
+    /// Answer with ICMPv4 3/1 where there is no softwire (E7).
+    pub generate_icmpv4_errors: bool,
+    /// Answer with ICMPv6 1/5 where the source check fails (D2).
+    pub generate_icmpv6_errors: bool,
+    /// Let ICMPv4 from the Internet in (I1).
+    pub allow_incoming_icmpv4: bool,
+    /// ICMPv4 packets a second from the Internet that are let in; 0 is no limit (I1).
+    pub icmpv4_rate: u32,
+    /// Let packets with source-route options pass (P3).
+    pub allow_source_route: bool,
+    /// Networks that are no source and no destination (P3).
+    pub martians: Vec<Ipv4Net>,
+    /// Source of ICMPv4 that we make; the first external address unless given (I5).
+    pub icmpv4_source: Option<Ipv4Addr>,
+    /// Rates of what we send of our own accord (I6), in packets per second; 0 is never.
+    pub rates: Rates,
+}
+
+/// Token buckets' rates (I6), packets per second per process; 0 is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// ICMPv4 3/4 and ICMPv6 2/0.
+    pub too_big: u32,
+    /// ICMPv4 11/0.
+    pub time_exceeded: u32,
+    /// Other ICMPv4 errors.
+    pub icmpv4_error: u32,
+    /// ICMPv6 errors.
+    pub icmpv6: u32,
+    /// Echo replies.
+    pub echo: u32,
+    /// Errors to one destination.
+    pub per_destination: u32,
+}
+
+/// DSCP of the outer header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dscp {
+    /// The inner packet's.
+    Copy,
+    /// Always this, 0 to 63.
+    Fixed(u8),
+}
+
+/// ECN of the outer header (RFC 6040 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ecn {
+    /// The inner packet's.
+    Normal,
+    /// Always Not-ECT.
+    Compatibility,
+}
+
+/// Flow label of the outer header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowLabel {
+    /// A hash of the inner 5-tuple (RFC 6438).
+    Hash,
+    /// Always this, 0 to 0xfffff.
+    Fixed(u32),
+}
+
+/// DSCP of a decapsulated packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecapDscp {
+    /// As the B4 sent it.
+    Keep,
+    /// The outer header's.
+    Copy,
+}
+
+/// TTL of a decapsulated packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecapTtl {
+    /// The relay is an IPv4 hop.
+    Decrement,
+    /// The relay is invisible.
+    Keep,
+}
+
+/// What becomes of a packet from one B4 to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hairpinning {
+    /// Straight to that B4.
+    Local,
+    /// Out to the external next hop, like any other packet.
+    External,
+    /// Dropped.
+    Drop,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            too_big: 10_000,
+            time_exceeded: 1_000,
+            icmpv4_error: 100,
+            icmpv6: 100,
+            echo: 1_000,
+            per_destination: 10,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            hop_limit: 64,
+            dscp: Dscp::Copy,
+            ecn: Ecn::Normal,
+            flow_label: FlowLabel::Hash,
+            decap_dscp: DecapDscp::Keep,
+            decap_ttl: DecapTtl::Decrement,
+            hairpinning: Hairpinning::Local,
+            generate_icmpv4_errors: true,
+            generate_icmpv6_errors: true,
+            allow_incoming_icmpv4: true,
+            icmpv4_rate: 0,
+            allow_source_route: false,
+            martians: default_martians(),
+            icmpv4_source: None,
+            rates: Rates::default(),
+        }
+    }
+}
+
+/// 0/8, 127/8, 169.254/16, 224/4 and 240/4 (P3).
+fn default_martians() -> Vec<Ipv4Net> {
+    [
+        ([0, 0, 0, 0], 8),
+        ([127, 0, 0, 0], 8),
+        ([169, 254, 0, 0], 16),
+        ([224, 0, 0, 0], 4),
+        ([240, 0, 0, 0], 4),
+    ]
+    .map(|(octets, length)| Ipv4Net::new_assert(octets.into(), length))
+    .to_vec()
+}

@@ -1,0 +1,11 @@
+//! The few primitives that need to speak of memory itself: large zeroed arrays, prefetching, and
+//! the generations by which the publisher knows what no worker can still hold.
+#![allow(unsafe_code)]
+
+mod generations;
+mod prefetch;
+mod region;
+
+pub use generations::{Generations, Reader};
+pub use prefetch::prefetch;
+pub use region::{Region, Zeroed};

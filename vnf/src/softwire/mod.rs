@@ -1,0 +1,15 @@
+//! Softwires and their binding table: (IPv4 address, PSID) -> (B4 address, BR address).
+//!
+//! [`PortSet`] is RFC 7597 section 5.1's arithmetic, [`Softwire`] one entry, [`BindingTable`] all
+//! of them in the shape the fast path looks them up in, `file` the CSV they are kept in.
+
+mod entry;
+mod port_set;
+mod table;
+
+pub use entry::{B4Problem, Softwire};
+pub use port_set::{PortSet, PortSetError};
+pub use table::{
+    Applied, BindingTable, Edit, EditError, Endpoints, Key, Retired, RowError, RowProblem, Rules,
+    Slot, TableWriter,
+};

@@ -1,0 +1,111 @@
+//! One entry: a softwire as the fast path needs it, in half a cache line.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use crate::memory::Zeroed;
+use crate::softwire::{PortSet, Softwire};
+
+/// 32 bytes, aligned so that an entry never crosses a cache line. All zero is an entry never used.
+#[derive(Debug)]
+#[repr(C, align(32))]
+pub(super) struct Entry {
+    /// The B4 address, as two halves in network order.
+    b4: [AtomicU64; 2],
+    /// Bit 63: present. Bits 0..16: number of the BR address.
+    state: AtomicU64,
+    /// Bit 63: was ever used. IPv4 address << 31 | k << 26 | a << 21 | PSID.
+    key: AtomicU64,
+}
+
+#[allow(unsafe_code)]
+// SAFETY: a structure of integer atomics: valid when all bytes are zero, no drop, shareable.
+unsafe impl Zeroed for Entry {}
+
+const PRESENT: u64 = 1 << 63;
+
+/// The ends of a softwire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The B4 address, its first octet in the highest byte.
+    pub b4: u128,
+    /// The BR address, by its number in [`super::BindingTable::br_addresses`].
+    pub br: u16,
+}
+
+impl Entry {
+    /// The softwire's ends, if there is one here.
+    #[inline]
+    pub(super) fn endpoints(&self) -> Option<Endpoints> {
+        // Present first: its Release store came after the address was written.
+        let state = self.state.load(Acquire);
+        if state & PRESENT == 0 {
+            return None;
+        }
+        let [high, low] = [self.b4[0].load(Relaxed), self.b4[1].load(Relaxed)];
+        Some(Endpoints { b4: u128::from(high) << 64 | u128::from(low), br: state as u16 })
+    }
+
+    /// The address and port set this entry is, or was last, for.
+    pub(super) fn key(&self) -> Option<(Ipv4Addr, PortSet)> {
+        let key = self.key.load(Relaxed);
+        if key & PRESENT == 0 {
+            return None;
+        }
+        let (length, offset) = ((key >> 26) as u8 & 0x1f, (key >> 21) as u8 & 0x1f);
+        let port_set = PortSet::new(offset, length, key as u16).ok()?;
+        Some((Ipv4Addr::from((key >> 31) as u32), port_set))
+    }
+
+    /// True when no softwire was ever here, so that no reader can be looking.
+    pub(super) fn is_virgin(&self) -> bool {
+        self.key.load(Relaxed) == 0
+    }
+
+    /// Puts a softwire into an entry that no reader can be using.
+    pub(super) fn put(&self, softwire: &Softwire, br: u16) {
+        let b4 = u128::from(softwire.b4);
+        self.b4[0].store((b4 >> 64) as u64, Relaxed);
+        self.b4[1].store(b4 as u64, Relaxed);
+        let set = softwire.port_set;
+        let key = PRESENT
+            | u64::from(u32::from(softwire.ipv4)) << 31
+            | u64::from(set.length()) << 26
+            | u64::from(set.offset()) << 21
+            | u64::from(set.psid());
+        self.key.store(key, Relaxed);
+        self.state.store(PRESENT | u64::from(br), Release);
+    }
+
+    /// Takes the softwire away; readers that have it already may finish with it.
+    pub(super) fn remove(&self) {
+        self.state.store(0, Release);
+    }
+
+    /// Makes it as new, when no reader can be using it.
+    pub(super) fn clear(&self) {
+        for word in [&self.state, &self.key, &self.b4[0], &self.b4[1]] {
+            word.store(0, Relaxed);
+        }
+    }
+
+    /// Where the writer's index keeps this entry.
+    pub(super) fn hash(&self) -> u64 {
+        hash_halves(self.b4[0].load(Relaxed), self.b4[1].load(Relaxed))
+    }
+}
+
+/// Where the writer's index keeps entries of this B4.
+pub(super) fn hash_b4(b4: u128) -> u64 {
+    hash_halves((b4 >> 64) as u64, b4 as u64)
+}
+
+fn hash_halves(high: u64, low: u64) -> u64 {
+    let product =
+        u128::from(high ^ 0x9e37_79b9_7f4a_7c15) * u128::from(low ^ 0xd1b5_4a32_d192_ed03);
+    let mixed = (product >> 64) as u64 ^ product as u64 ^ low.rotate_left(32) ^ high;
+    mixed.wrapping_mul(0xff51_afd7_ed55_8ccd) ^ mixed >> 32
+}

@@ -1,0 +1,122 @@
+//! Reading the table: one key, or a batch in stages so that cache misses overlap.
+
+use std::sync::atomic::Ordering::Acquire;
+
+use super::BindingTable;
+use super::entry::Endpoints;
+use super::layout::{AddressWord, ChunkRef};
+use crate::frame::BURST;
+use crate::memory::prefetch;
+
+/// What a packet is looked up by: an IPv4 address and, if its protocol has one, a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(u64);
+
+/// Where a lookup ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(u32);
+
+const HAS_PORT: u64 = 1 << 16;
+
+impl Key {
+    /// An address and a port (or an ICMP identifier), in host order.
+    #[inline]
+    #[must_use]
+    pub const fn with_port(address: u32, port: u16) -> Self {
+        Self((address as u64) << 32 | HAS_PORT | port as u64)
+    }
+
+    /// An address alone: finds whole-address softwires only.
+    #[inline]
+    #[must_use]
+    pub const fn address_only(address: u32) -> Self {
+        Self((address as u64) << 32)
+    }
+
+    #[inline]
+    fn address(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl Slot {
+    /// Nobody has this address and port.
+    pub const NOBODY: Self = Self(u32::MAX);
+    /// The address is shared, and the packet has no port to tell whose it is.
+    pub const PORT_NEEDED: Self = Self(u32::MAX - 1);
+
+    /// The entry it names, if it names one.
+    #[inline]
+    pub(super) fn entry(self) -> Option<u32> {
+        (self.0 < Self::PORT_NEEDED.0).then_some(self.0)
+    }
+}
+
+impl BindingTable {
+    /// Looks one key up.
+    #[inline]
+    #[must_use]
+    pub fn locate(&self, key: Key) -> Slot {
+        let chunk = self.chunk_of(key.address());
+        self.slot_in(chunk, key)
+    }
+
+    /// Looks up to [`BURST`] keys up, in stages; the entries are on their way into the cache when
+    /// it returns. `slots` must be as long as `keys`.
+    #[inline]
+    pub fn locate_batch(&self, keys: &[Key], slots: &mut [Slot]) {
+        let mut chunks = [None; BURST];
+        for key in keys {
+            if let Some(reference) = self.index.get((key.address() >> 8) as usize) {
+                prefetch(reference);
+            }
+        }
+        for (key, chunk) in keys.iter().zip(&mut chunks) {
+            *chunk = self.chunk_of(key.address());
+            if let Some(word) =
+                chunk.and_then(|chunk| self.words.get(chunk.first_read(key.address())))
+            {
+                prefetch(word);
+            }
+        }
+        for ((key, chunk), slot) in keys.iter().zip(chunks).zip(slots) {
+            *slot = self.slot_in(chunk, *key);
+            if let Some(entry) = self.entries.get(slot.0 as usize) {
+                prefetch(entry);
+            }
+        }
+    }
+
+    /// The softwire's ends at a slot, or nothing when nobody is there.
+    #[inline]
+    #[must_use]
+    pub fn endpoints(&self, slot: Slot) -> Option<Endpoints> {
+        self.entries.get(slot.0 as usize)?.endpoints()
+    }
+
+    /// True when some softwire has, or had, this address.
+    #[inline]
+    #[must_use]
+    pub fn has_address(&self, address: u32) -> bool {
+        self.is_populated(address)
+            && self.block_of(address).is_some_and(|word| self.softwires_of(word).next().is_some())
+    }
+
+    #[inline]
+    fn chunk_of(&self, address: u32) -> Option<ChunkRef> {
+        ChunkRef::from_bits(self.index.get((address >> 8) as usize)?.load(Acquire))
+    }
+
+    #[inline]
+    fn slot_in(&self, chunk: Option<ChunkRef>, key: Key) -> Slot {
+        let word = chunk
+            .and_then(|chunk| chunk.position_of(&self.words, key.address()))
+            .and_then(|position| self.words.get(position))
+            .and_then(|word| AddressWord::from_bits(word.load(Acquire)));
+        let Some(word) = word else { return Slot::NOBODY };
+        if key.0 & HAS_PORT == 0 && !word.is_whole_address() {
+            return Slot::PORT_NEEDED;
+        }
+        word.entry_of(key.0 as u16).map_or(Slot::NOBODY, Slot)
+    }
+}
