@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::compare;
 
 /// A directory with a configuration, captures and expectations.
-pub struct Case {
+pub(crate) struct Case {
     /// Theme, name and wiring.
-    pub name: String,
+    pub(crate) name: String,
     directory: PathBuf,
     numbers: String,
     description: String,
@@ -20,7 +20,7 @@ pub struct Case {
 
 impl Case {
     /// All cases below a directory, in alphabetical order.
-    pub fn all_in(root: &Path) -> impl Iterator<Item = Self> {
+    pub(crate) fn all_in(root: &Path) -> impl Iterator<Item = Self> {
         let mut directories = vec![root.to_owned()];
         for _ in ["theme", "case", "wiring"] {
             directories = directories.iter().flat_map(|parent| children(parent)).collect();
@@ -45,7 +45,7 @@ impl Case {
     }
 
     /// Replays the case; all that is wrong with it, as a text.
-    pub fn run(&self) -> Result<(), String> {
+    pub(crate) fn run(&self) -> Result<(), String> {
         let problems = self.problems();
         if problems.is_empty() {
             return Ok(());

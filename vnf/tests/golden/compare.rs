@@ -9,7 +9,7 @@ use pcap_file::pcap::PcapReader;
 use serde_json::Value;
 
 /// The frames of a capture.
-pub fn frames(path: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut reader = PcapReader::new(file).unwrap();
     let mut frames = Vec::new();
@@ -20,7 +20,7 @@ pub fn frames(path: &Path) -> Vec<Vec<u8>> {
 }
 
 /// What is different between two captures: the first frame that is, and their numbers.
-pub fn captures(side: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
+pub(crate) fn captures(side: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
     let mut problems = Vec::new();
     if expected.len() != got.len() {
         let (wanted, came) = (expected.len(), got.len());
@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Every counter of an interface that is not zero must be expected, with the same value.
-pub fn counters(expected: &Value, got: &Value) -> Vec<String> {
+pub(crate) fn counters(expected: &Value, got: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     for side in ["external", "internal"] {
         let wanted = flat(&expected["interfaces"][side]);
@@ -112,7 +112,7 @@ fn flat(interface: &Value) -> BTreeMap<String, u64> {
 }
 
 /// A1: what came in on an interface is what became of it, and what left is what was sent.
-pub fn identity(got: &Value) -> Vec<String> {
+pub(crate) fn identity(got: &Value) -> Vec<String> {
     let counts = ["external", "internal"].map(|side| flat(&got["interfaces"][side]));
     let mut problems = Vec::new();
     for (index, side) in ["external", "internal"].iter().enumerate() {
