@@ -101,6 +101,12 @@ def not_to_martians(c):
         c.from_internet(packet).dropped("ipv4-martian")
 
 
+@case("I5", "No error to or about a broadcast address of the network we are on (RFC 1812 4.3.2.7)")
+def not_about_broadcasts(c):
+    c.from_internet(inbound(NOBODY, src="192.0.2.255")).dropped("no-softwire")
+    c.from_internet(inbound("192.0.2.255")).dropped("no-softwire")
+
+
 @case("D2 I5", "Inner source nobody owns: ICMPv6 1/5 from the BR address to the sender")
 def source_refused(c):
     for source, port in ((NOBODY, PORT_12), (SHARED, 0x5678)):

@@ -1,6 +1,6 @@
 """Ethernet: P1, P2 and P5."""
 
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, UDP, IPOption_Router_Alert
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -10,6 +10,7 @@ from world import (MAC4, MAC6, NEXT_HOP4_MAC, NEXT_HOP6_MAC, aged, data, encapsu
 
 UNTAGGED = ("two-ports",)
 OTHER_MAC = "02:00:00:00:99:99"
+IGMP = 2
 
 
 def tag(packet, vlan, **fields):
@@ -135,17 +136,20 @@ def link_control_beside_vlan(c):
 @case("P1", "Routing hellos, VRRP and IGMP in multicast frames are ignored")
 def routing_hellos(c):
     for group, protocol, reason in (("224.0.0.5", 89, "routing"), ("224.0.0.18", 112, "routing"),
-                                    ("224.0.0.1", 2, "multicast"), ("224.0.0.22", 2, "multicast")):
+                                    ("224.0.0.1", IGMP, "multicast"),
+                                    ("224.0.0.22", IGMP, "multicast")):
         low = bytes(int(part) for part in group.split("."))[1:]
         mac = "01:00:5e:" + ":".join(f"{b:02x}" for b in low)
         packet = IP(src="192.0.2.254", dst=group, ttl=1, proto=protocol) / data(24)
+        if protocol == IGMP:
+            packet.options = [IPOption_Router_Alert()]  # RFC 2236 section 2.
         c.from_internet(frame4(packet, dst=mac)).ignored(reason)
 
 
 @case("P1", "Other multicast and broadcast chatter is ignored too")
 def chatter(c):
-    mdns = IP(src="192.0.2.77", dst="224.0.0.251", ttl=255) / UDP(sport=5353, dport=5353) / data(9)
-    c.from_internet(frame4(mdns, dst="01:00:5e:00:00:fb")).ignored("other-multicast")
+    ssdp = IP(src="192.0.2.77", dst="239.255.255.250", ttl=2) / UDP(sport=9, dport=1900) / data(9)
+    c.from_internet(frame4(ssdp, dst="01:00:5e:7f:ff:fa")).ignored("other-multicast")
     dhcp = IP(src="0.0.0.0", dst="255.255.255.255", ttl=64) / UDP(sport=68, dport=67) / data(9)
     c.from_internet(frame4(dhcp, dst="ff:ff:ff:ff:ff:ff")).ignored("other-multicast")
 

@@ -80,6 +80,23 @@ def ttl(c):
     c.from_b4(tunnel(packet)).hairpinned(encapsulated(aged(packet), B4_OFFSET))
 
 
+@case("D6 E6", 'One TTL decrement, decap-ttl = "keep" or not: no ping-pong for ever')
+def ttl_kept(c):
+    c.policy["decap-ttl"] = "keep"
+    packet = between(SHARED, PORT_12, OFFSET, PORT_OFFSET)
+    c.from_b4(tunnel(packet)).hairpinned(encapsulated(aged(packet), B4_OFFSET))
+    packet = between(SHARED, PORT_12, OFFSET, PORT_OFFSET, ttl=1)
+    c.from_b4(tunnel(packet)).dropped("ttl-expired", encapsulated(icmp_error(packet, 11, 0)))
+
+
+@case("D6 D3", 'decap-dscp = "copy": the DSCP of the first tunnel goes into the second')
+def outer_dscp_copied(c):
+    c.policy["decap-dscp"] = "copy"
+    packet = between(SHARED, PORT_12, OFFSET, PORT_OFFSET, tos=0x01)
+    out = aged(between(SHARED, PORT_12, OFFSET, PORT_OFFSET, tos=0xB9))
+    c.from_b4(tunnel(packet, tc=0xB8)).hairpinned(encapsulated(out, B4_OFFSET))
+
+
 @case("D6 I3", "Echo requests and replies find the other B4 by their identifier")
 def echoes(c):
     for kind in (8, 0):

@@ -47,6 +47,13 @@ def arp_probe(c):
         is_at(EXTERNAL, "0.0.0.0", NEXT_HOP4_MAC))
 
 
+@case("N1", "The answer goes to the hardware address in the request (RFC 826), whoever framed it")
+def arp_framed_by_another(c):
+    request = who_has(EXTERNAL)
+    request.src = "02:00:00:00:88:88"
+    c.from_internet(request).answered(is_at(EXTERNAL, NEXT_HOP4, NEXT_HOP4_MAC))
+
+
 @case("N1", "Every external address is answered for")
 def arp_second_address(c):
     c.external["address"] = ["192.0.2.1/24", "192.0.2.2/24"]
@@ -88,9 +95,10 @@ def solicit(target, src=NEXT_HOP_LINK_LOCAL, option=True, mac=NEXT_HOP6_MAC, uni
 
 
 def advertise(target, to=NEXT_HOP_LINK_LOCAL, mac=NEXT_HOP6_MAC, override=1, solicited=1):
-    """Our answer: from the target itself, with its link-layer address."""
+    """Our answer: from the target itself, with its link-layer address. We are no router: IPv6
+    packets for others are not forwarded (D1)."""
     return (Ether(src=MAC6, dst=mac) / IPv6(src=target, dst=to, hlim=255)
-            / ICMPv6ND_NA(tgt=target, R=1, S=solicited, O=override)
+            / ICMPv6ND_NA(tgt=target, R=0, S=solicited, O=override)
             / ICMPv6NDOptDstLLAddr(lladdr=MAC6))
 
 
@@ -121,6 +129,11 @@ def ndp_without_option(c):
 def ndp_dad_probe(c):
     answer = advertise(INTERNAL, "ff02::1", "33:33:00:00:00:01", solicited=0)
     c.from_b4(solicit(INTERNAL, "::", option=False)).answered(answer)
+
+
+@case("N2", "BR addresses are not defended: another relay may have them too")
+def ndp_dad_probe_for_anycast(c):
+    c.from_b4(solicit(BR1, "::", option=False)).consumed()
 
 
 @case("N2 P1", "Solicitations about others are ignored")

@@ -131,7 +131,7 @@ def as_raw(payload):
 
 def icmp_error(about, type, code, mtu=0, source=EXTERNAL, to=None):
     """An ICMPv4 error of ours (I5): the packet as it arrived, up to 576 bytes in all (RFC 1812
-    4.3.2.3), precedence 6 (4.3.2.5)."""
+    4.3.2.3), precedence 6 (4.3.2.5). DF makes an identification of 0 lawful (RFC 6864)."""
     about = bytes(about)
     header = IP(src=source, dst=to or IP(about).src, ttl=64, tos=0xC0, id=0, flags="DF", proto=1)
     body = bytes([type, code, 0, 0, 0, 0, mtu >> 8, mtu & 0xFF]) + about[:576 - 28]
@@ -152,9 +152,11 @@ def echo(src, dst, identifier=PORT_12, kind=8, size=32, sequence=7, **fields):
 
 
 def echo_reply(request):
-    """What an address of ours answers to an echo request (N4)."""
+    """What an address of ours answers to an echo request (N4): the same datagram turned around,
+    with a TTL of our own."""
     request = parsed(request)
-    header = IP(src=request.dst, dst=request.src, ttl=64, tos=request.tos, id=0, flags="DF")
+    header = IP(src=request.dst, dst=request.src, ttl=64, tos=request.tos, id=request.id,
+                flags=request.flags)
     answer = ICMP(type=0, id=request[ICMP].id, seq=request[ICMP].seq)
     return header / answer / Raw(bytes(request[ICMP].payload))
 

@@ -1,10 +1,10 @@
 //! I5: errors of the relay's own making, as IP packets; and the tunnel header (E3, E4), which some
 //! of them wear.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use crate::bytes::{ICMP, ICMPV6, IPIP, Ipv4Fields, Ipv6Fields, icmp_message, icmp6_message};
+use crate::internal::Packet6;
 use crate::ipv4::Packet;
+use crate::link::is_our_broadcast;
 use crate::world::{Softwire, World};
 
 /// The largest ICMPv4 error (RFC 1812 section 4.3.2.3).
@@ -38,22 +38,16 @@ pub(crate) fn time_exceeded(world: &World, about: Packet<'_>) -> Option<Vec<u8>>
 
 /// Never about ICMP errors, later fragments, multicast, broadcast, or sources that are no hosts.
 fn may_be_answered(world: &World, about: Packet<'_>) -> bool {
-    let icmp_error = about.protocol() == ICMP
-        && !about.is_later_fragment()
-        && matches!(about.payload().first(), None | Some(3 | 4 | 5 | 11 | 12));
     !about.is_later_fragment()
-        && !icmp_error
-        && !is_broadcast(world, about.source())
-        && !is_broadcast(world, about.destination())
+        && !is_icmp_error(about)
+        && !is_our_broadcast(world, about.source())
+        && !is_our_broadcast(world, about.destination())
 }
 
-/// The broadcast addresses of the networks we are on (all others are martians).
-fn is_broadcast(world: &World, address: Ipv4Addr) -> bool {
-    let [a, b, c, d] = address.octets();
-    world.external_addresses.iter().any(|ours| {
-        let [x, y, z, _] = ours.octets();
-        [a, b, c] == [x, y, z] && (d == 0 || d == 255)
-    })
+/// A message about another packet, or one that cannot be told not to be.
+pub(crate) fn is_icmp_error(packet: Packet<'_>) -> bool {
+    packet.protocol() == ICMP
+        && matches!(packet.payload().first(), None | Some(3 | 4 | 5 | 11 | 12))
 }
 
 fn icmpv4(world: &World, about: Packet<'_>, kind: u8, code: u8, mtu: u16) -> Option<Vec<u8>> {
@@ -73,19 +67,15 @@ fn icmpv4(world: &World, about: Packet<'_>, kind: u8, code: u8, mtu: u16) -> Opt
 }
 
 /// ICMPv6 destination unreachable about an IPv6 packet to us, from the address it was sent to.
-pub(crate) fn unreachable6(
-    source: Ipv6Addr,
-    destination: Ipv6Addr,
-    code: u8,
-    about: &[u8],
-) -> Option<Vec<u8>> {
-    if source.is_unspecified() || source.is_multicast() || destination.is_multicast() {
+pub(crate) fn unreachable6(world: &World, about: Packet6<'_>, code: u8) -> Option<Vec<u8>> {
+    let (from, to) = (about.destination(), about.source());
+    if to.is_unspecified() || to.is_multicast() || from.is_multicast() {
         return None;
     }
     let mut body = vec![0; 4];
-    body.extend(&about[..about.len().min(ICMPV6_MOST - 48)]);
-    let message = icmp6_message(destination, source, 1, code, &body);
-    Some(Ipv6Fields::new(destination, source, ICMPV6, 64).with(&message))
+    body.extend(&about.bytes[..about.bytes.len().min(ICMPV6_MOST - 48)]);
+    let message = icmp6_message(from, to, 1, code, &body);
+    Some(Ipv6Fields::new(from, to, ICMPV6, world.policy.hop_limit).with(&message))
 }
 
 /// E3 to E5: an IPv4 packet in a softwire.

@@ -14,9 +14,9 @@ pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     ipv4::source_not_ours(world, packet)?;
     ipv4::no_source_route(world, packet)?;
     if world.is_our_ipv4(packet.destination()) {
-        return Ok(Verdict::Answer(to_ourselves(world, packet)?));
+        return Ok(Verdict::Answer(to_ourselves(world, packet, world.external.mtu)?));
     }
-    icmp_allowed(world, packet)?;
+    icmp_admitted(world, packet)?;
     let Some(softwire) = keys::softwire(world, packet, Subscriber::Destination)? else {
         return Err(no_softwire(world, packet));
     };
@@ -25,12 +25,15 @@ pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     Ok(Verdict::Forward(errors::encapsulated(world, softwire, &aged(packet))))
 }
 
-/// I1: the policy about ICMP that comes in.
-fn icmp_allowed(world: &World, packet: Packet<'_>) -> Passed<()> {
-    if packet.protocol() == ICMP && !world.policy.allow_incoming_icmpv4 {
+/// I1: is ICMP let in, and is it intact?
+fn icmp_admitted(world: &World, packet: Packet<'_>) -> Passed<()> {
+    if packet.protocol() != ICMP {
+        return Ok(());
+    }
+    if !world.policy.allow_incoming_icmpv4 {
         return drop("icmp-not-allowed");
     }
-    Ok(())
+    keys::icmp_intact(packet)
 }
 
 /// E7 and I2: nobody has this address and port.
@@ -81,13 +84,13 @@ pub(crate) fn aged(packet: Packet<'_>) -> Vec<u8> {
     bytes
 }
 
-/// N4: a packet to one of our own IPv4 addresses: the answer, if there is one.
-pub(crate) fn to_ourselves(world: &World, packet: Packet<'_>) -> Passed<Vec<u8>> {
+/// N4: a packet to one of our own IPv4 addresses: the answer, if there is one and it has room.
+pub(crate) fn to_ourselves(world: &World, packet: Packet<'_>, room: usize) -> Passed<Vec<u8>> {
     if packet.is_fragment() {
         return drop("ipv4-fragment");
     }
     match packet.protocol() {
-        ICMP => echo(packet),
+        ICMP => echo(packet, room),
         UDP => {
             let error = errors::port_unreachable(world, packet);
             Err(Verdict::Drop("unsupported-protocol", error))
@@ -97,16 +100,13 @@ pub(crate) fn to_ourselves(world: &World, packet: Packet<'_>) -> Passed<Vec<u8>>
 }
 
 /// The reply to an echo request: the same datagram turned around, with a TTL of our own.
-fn echo(packet: Packet<'_>) -> Passed<Vec<u8>> {
-    let message = packet.payload();
-    if message.len() < 8 {
-        return drop("icmp-truncated");
-    }
-    if checksum(message) != 0 {
-        return drop("icmp-bad-checksum");
-    }
-    if message[0] != 8 {
+fn echo(packet: Packet<'_>, room: usize) -> Passed<Vec<u8>> {
+    keys::icmp_intact(packet)?;
+    if packet.payload()[0] != 8 {
         return drop("icmp-type");
+    }
+    if packet.bytes.len() > room {
+        return drop("too-big");
     }
     let mut reply = packet.bytes.to_vec();
     let start = packet.header_len();

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::bytes::{ICMP, ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
+use crate::bytes::{ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
 use crate::errors;
 use crate::external::{alive, back_through, fits, fits_tunnel, no_softwire, to_ourselves};
 use crate::ipv4::{self, Packet};
@@ -36,13 +36,17 @@ impl Packet6<'_> {
         self.bytes[7]
     }
 
-    fn traffic_class(self) -> u8 {
+    pub(crate) fn traffic_class(self) -> u8 {
         self.bytes[0] << 4 | self.bytes[1] >> 4
     }
 }
 
 /// P2 and P4.
-pub(crate) fn well_formed(world: &World, bytes: &[u8]) -> Passed<Packet6<'_>> {
+pub(crate) fn well_formed<'a>(
+    world: &World,
+    bytes: &'a [u8],
+    to_group: bool,
+) -> Passed<Packet6<'a>> {
     if bytes.len() < 40 {
         return drop("ipv6-truncated");
     }
@@ -54,6 +58,10 @@ pub(crate) fn well_formed(world: &World, bytes: &[u8]) -> Passed<Packet6<'_>> {
         return drop("ipv6-truncated");
     }
     let bytes = &bytes[..len];
+    // P1: a unicast packet in a group frame.
+    if to_group && !ipv6_at(bytes, 24).is_multicast() {
+        return drop("multicast-frame");
+    }
     let source = ipv6_at(bytes, 8);
     if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
         return drop("ipv6-bad-source");
@@ -123,10 +131,10 @@ pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         return drop("not-for-us");
     }
     match outer.protocol {
-        44 => drop("ipv6-fragment"),
+        44 if world.br_addresses.contains(&destination) => drop("ipv6-fragment"),
         IPIP if world.br_addresses.contains(&destination) => decapsulated(world, outer),
         UDP => {
-            let error = errors::unreachable6(outer.source(), destination, 4, outer.bytes);
+            let error = errors::unreachable6(world, outer, 4);
             Err(Verdict::Drop("unsupported-protocol", error))
         }
         ICMPV6 => unreachable!("handled before"),
@@ -142,7 +150,8 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     ipv4::source_not_ours(world, packet)?;
     ipv4::no_source_route(world, packet)?;
     if world.is_our_ipv4(packet.destination()) {
-        return through(world, softwire, to_ourselves(world, packet));
+        let room = world.internal.mtu - 40;
+        return through(world, softwire, to_ourselves(world, packet, room));
     }
     if !world.policy.decap_ttl_keep {
         alive(packet, back_through(world, softwire, errors::time_exceeded(world, packet)))?;
@@ -153,15 +162,18 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
             Hairpinning::Drop => return drop("hairpin-denied"),
             Hairpinning::Local => {
                 let other = receiver(world, softwire, packet)?;
+                let error = errors::time_exceeded(world, packet);
+                alive(packet, back_through(world, softwire, error))?;
                 fits_tunnel(world, packet, too_big)?;
-                let out = rewritten(world, outer, packet);
+                let out = rewritten(world, outer, packet, true);
                 return Ok(Verdict::Hairpin(errors::encapsulated(world, other, &out)));
             }
             Hairpinning::External => {}
         }
     }
     fits(packet, world.external.mtu, too_big)?;
-    Ok(Verdict::Forward(rewritten(world, outer, packet)))
+    let decrement = !world.policy.decap_ttl_keep;
+    Ok(Verdict::Forward(rewritten(world, outer, packet, decrement)))
 }
 
 /// D2: the softwire of the inner source, if the outer addresses are its own.
@@ -172,7 +184,7 @@ fn legitimate<'a>(
 ) -> Passed<&'a Softwire> {
     let refused = |reason| {
         let error = may_be_refused(world, packet)
-            .then(|| errors::unreachable6(outer.source(), outer.destination(), 5, outer.bytes))
+            .then(|| errors::unreachable6(world, outer, 5))
             .flatten();
         Err(Verdict::Drop(reason, error))
     };
@@ -188,12 +200,11 @@ fn legitimate<'a>(
     Ok(softwire)
 }
 
-/// I5 for 1/5: nothing about ICMP errors.
+/// I5 for 1/5: nothing about ICMP errors or later fragments.
 fn may_be_refused(world: &World, packet: Packet<'_>) -> bool {
-    let icmp_error = packet.protocol() == ICMP
+    world.policy.generate_icmpv6_errors
         && !packet.is_later_fragment()
-        && matches!(packet.payload().first(), None | Some(3 | 4 | 5 | 11 | 12));
-    world.policy.generate_icmpv6_errors && !icmp_error
+        && !errors::is_icmp_error(packet)
 }
 
 /// D6: the softwire of the inner destination; what E7 says goes back through the sender's.
@@ -229,11 +240,14 @@ fn through(
 }
 
 /// D3 and D4: TTL and DSCP of what leaves the tunnel.
-fn rewritten(world: &World, outer: Packet6<'_>, packet: Packet<'_>) -> Vec<u8> {
+fn rewritten(
+    world: &World,
+    outer: Packet6<'_>,
+    packet: Packet<'_>,
+    decrement_ttl: bool,
+) -> Vec<u8> {
     let mut bytes = packet.bytes.to_vec();
-    if !world.policy.decap_ttl_keep {
-        bytes[8] -= 1;
-    }
+    bytes[8] -= u8::from(decrement_ttl);
     if world.policy.decap_dscp_copy {
         bytes[1] = outer.traffic_class() & 0xfc | packet.tos() & 3;
     }

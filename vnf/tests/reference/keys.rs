@@ -30,7 +30,7 @@ pub(crate) fn softwire<'a>(
     if !world.in_table(address) {
         return Ok(None);
     }
-    if packet.protocol() == ICMP && !packet.is_fragment() {
+    if packet.protocol() == ICMP {
         icmp_intact(packet)?;
     }
     if let Some(softwire) = world.whole(address) {
@@ -61,8 +61,11 @@ fn port(packet: Packet<'_>, subscriber: Subscriber, address: Ipv4Addr) -> Passed
     })
 }
 
-/// I1: the message is whole and its checksum right.
-fn icmp_intact(packet: Packet<'_>) -> Passed<()> {
+/// I1: the message is whole and its checksum right, unless it is a fragment.
+pub(crate) fn icmp_intact(packet: Packet<'_>) -> Passed<()> {
+    if packet.is_fragment() {
+        return Ok(());
+    }
     if packet.payload().len() < 8 {
         return drop("icmp-truncated");
     }
@@ -109,9 +112,10 @@ fn embedded_port(embedded: &[u8], subscriber: Subscriber, address: Ipv4Addr) -> 
     }
     let transport = &embedded[header_len..];
     if protocol == ICMP {
+        // RFC 792 promises eight bytes.
         return match transport {
-            [0 | 8, _, _, _, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
-            [_, _, _, _, _, _, ..] => drop("icmp-embedded"),
+            [0 | 8, _, _, _, high, low, _, _, ..] => Ok(u16::from_be_bytes([*high, *low])),
+            [_, _, _, _, _, _, _, _, ..] => drop("icmp-embedded"),
             _ => drop("icmp-truncated"),
         };
     }

@@ -41,8 +41,8 @@ struct Payload<'a> {
     bytes: &'a [u8],
 }
 
-/// P1: length, tag, MAC address.
-fn strip<'a>(link: &Link, frame: &'a [u8]) -> Passed<Payload<'a>> {
+/// P1: length, tag, EtherType, MAC address.
+fn strip<'a>(link: &Link, carried: &[u16], frame: &'a [u8]) -> Passed<Payload<'a>> {
     if frame.len() < 14 {
         return drop("frame-too-short");
     }
@@ -64,6 +64,12 @@ fn strip<'a>(link: &Link, frame: &'a [u8]) -> Passed<Payload<'a>> {
         return drop("vlan-mismatch");
     }
     let to_group = frame[0] & 1 == 1;
+    if !carried.contains(&ethertype) {
+        if to_group && [IPV4, ARP, IPV6].contains(&ethertype) {
+            return Err(Verdict::Ignore("other-protocol"));
+        }
+        return drop("unknown-ethertype");
+    }
     if !to_group && frame[..6] != link.mac && !link.promiscuous {
         return drop("not-our-mac");
     }
@@ -79,48 +85,58 @@ fn is_link_control(destination: &[u8], ethertype: u16) -> bool {
 }
 
 fn external(world: &World, frame: &[u8]) -> Passed<Verdict> {
-    let payload = strip(&world.external, frame)?;
-    match payload.ethertype {
-        IPV4 if payload.to_group => group_ipv4(payload.bytes),
-        IPV4 => Ok(either(from_internet(world, payload.bytes)).framed(world, Arrived::External)),
-        ARP => arp(world, payload.bytes),
-        IPV6 if payload.to_group => Ok(Verdict::Ignore("other-protocol")),
-        _ => drop("unknown-ethertype"),
+    let payload = strip(&world.external, &[IPV4, ARP], frame)?;
+    if payload.ethertype == ARP {
+        return arp(world, payload.bytes);
     }
+    if payload.to_group {
+        return group_ipv4(world, payload.bytes);
+    }
+    let verdict = either(from_internet(world, payload.bytes));
+    Ok(verdict.framed(world, Arrived::External, payload.source))
 }
 
 fn internal(world: &World, frame: &[u8]) -> Passed<Verdict> {
-    let payload = strip(&world.internal, frame)?;
-    match payload.ethertype {
-        IPV6 => ndp::from_link(world, payload.bytes, payload.source, payload.to_group),
-        IPV4 | ARP if payload.to_group => Ok(Verdict::Ignore("other-protocol")),
-        _ => drop("unknown-ethertype"),
-    }
+    let payload = strip(&world.internal, &[IPV6], frame)?;
+    ndp::from_link(world, payload.bytes, payload.source, payload.to_group)
 }
 
 /// P1: IPv4 in a group frame is somebody else's, or nobody's.
-fn group_ipv4(bytes: &[u8]) -> Passed<Verdict> {
-    if bytes.len() < 20 {
-        return drop("ipv4-truncated");
-    }
-    let destination: Ipv4Addr = ipv4_at(bytes, 16);
-    if !destination.is_multicast() && !destination.is_broadcast() {
+fn group_ipv4(world: &World, bytes: &[u8]) -> Passed<Verdict> {
+    const IGMP: u8 = 2;
+    if bytes.len() < 20 || bytes[0] >> 4 != 4 || bytes[0] & 15 < 5 {
         return drop("multicast-frame");
     }
-    Ok(Verdict::Ignore(group_reason(bytes[9], &[2])))
+    let header_len = u16::from(bytes[0] & 15) * 4;
+    let destination: Ipv4Addr = ipv4_at(bytes, 16);
+    let to_all = destination.is_broadcast() || is_our_broadcast(world, destination);
+    if be16(bytes, 2) < header_len || !destination.is_multicast() && !to_all {
+        return drop("multicast-frame");
+    }
+    Ok(Verdict::Ignore(match bytes[9] {
+        IGMP => "multicast",
+        protocol if is_routing(protocol) => "routing",
+        // Routing hellos of many kinds go to 224.0.0.0/24.
+        _ if destination.octets()[..3] == [224, 0, 0] => "routing",
+        _ => "other-multicast",
+    }))
 }
 
-/// Whose multicast a protocol is.
-pub(crate) fn group_reason(protocol: u8, listeners: &[u8]) -> &'static str {
+/// The broadcast address of a network that we are on, the old one with zeros too.
+pub(crate) fn is_our_broadcast(world: &World, address: Ipv4Addr) -> bool {
+    let [a, b, c, d] = address.octets();
+    // The worlds of this test are on networks of /24.
+    (d == 0 || d == 255)
+        && world.external_addresses.iter().any(|ours| ours.octets()[..3] == [a, b, c])
+}
+
+/// Routing protocols and VRRP.
+pub(crate) fn is_routing(protocol: u8) -> bool {
     const EIGRP: u8 = 88;
     const OSPF: u8 = 89;
     const PIM: u8 = 103;
     const VRRP: u8 = 112;
-    match protocol {
-        EIGRP | OSPF | PIM | VRRP => "routing",
-        _ if listeners.contains(&protocol) => "multicast",
-        _ => "other-multicast",
-    }
+    [EIGRP, OSPF, PIM, VRRP].contains(&protocol)
 }
 
 /// N1: who has our address?
@@ -132,6 +148,11 @@ fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if bytes[..6] != [0, 1, 8, 0, 6, 4] || !matches!(operation, 1 | 2) {
         return drop("arp-malformed");
     }
+    let asker: [u8; 6] = bytes[8..14].try_into().unwrap();
+    let sender = ipv4_at(bytes, 14);
+    if asker[0] & 1 == 1 || sender.is_multicast() || sender.is_broadcast() {
+        return drop("arp-malformed");
+    }
     let target = ipv4_at(bytes, 24);
     if !world.is_our_ipv4(target) {
         return Ok(Verdict::Ignore("arp"));
@@ -139,7 +160,9 @@ fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if operation == 2 {
         return Ok(Verdict::Consume);
     }
-    let asker: [u8; 6] = bytes[8..14].try_into().unwrap();
+    if world.is_our_ipv4(sender) {
+        return Ok(Verdict::Ignore("arp"));
+    }
     let mut reply = vec![0, 1, 8, 0, 6, 4, 0, 2];
     reply.extend(world.external.mac);
     reply.extend(target.octets());
@@ -150,8 +173,9 @@ fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
 }
 
 impl Verdict {
-    /// Puts Ethernet around the IP packets that leave for a next hop.
-    pub(crate) fn framed(self, world: &World, side: Arrived) -> Self {
+    /// Puts Ethernet around the IP packets that leave: to the next hop, but for answers to whoever
+    /// asks on the link, which go back to `asker`.
+    pub(crate) fn framed(self, world: &World, side: Arrived, asker: [u8; 6]) -> Self {
         let (here, there) = match side {
             Arrived::External => ((&world.external, IPV4), (&world.internal, IPV6)),
             Arrived::Internal => ((&world.internal, IPV6), (&world.external, IPV4)),
@@ -162,7 +186,10 @@ impl Verdict {
         match self {
             Self::Forward(packet) => Self::Forward(wrap(there, packet)),
             Self::Hairpin(packet) => Self::Hairpin(wrap(here, packet)),
-            Self::Answer(packet) => Self::Answer(wrap(here, packet)),
+            Self::Answer(packet) => {
+                let (link, ethertype) = here;
+                Self::Answer(ethernet(asker, link.mac, link.vlan, ethertype, &packet))
+            }
             Self::Drop(reason, error) => Self::Drop(reason, error.map(|error| wrap(here, error))),
             other => other,
         }
