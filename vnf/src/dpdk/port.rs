@@ -108,8 +108,8 @@ impl Device {
     /// addresses), cannot carry that MTU, or its driver refuses a step.
     pub fn configure(self, config: &PortConfig, pools: &Pools) -> Result<Port<Stopped>, DpdkError> {
         self.check_queues(config.queues)?;
-        let into_umem = self.into_umem();
-        let most = if into_umem {
+        let feeds_umem = self.feeds_umem();
+        let most = if feeds_umem {
             self.info().max_mtu.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
         } else {
             self.info().max_mtu
@@ -123,7 +123,7 @@ impl Device {
             });
         }
         self.set_up(config, most, pools)?;
-        if into_umem {
+        if feeds_umem {
             // Its close forgets what lies in the kernel's rings.
             pools.small.expect_kept();
         }
@@ -132,7 +132,7 @@ impl Device {
             pools: pools.clone(),
             config: *config,
             // It copies a frame from another pool into a small buffer without looking at its length.
-            longest: into_umem.then_some(SMALL_ROOM),
+            longest: feeds_umem.then_some(SMALL_ROOM),
             too_long: AtomicU64::new(0),
             control: Mutex::new(()),
         };
