@@ -7,10 +7,13 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod cpu_level;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod frame;
 pub mod generate;
 pub mod lwaftr;
 pub mod memory;
+pub mod replay;
 pub mod side;
 pub mod softwire;
 pub mod telemetry;

@@ -11,6 +11,9 @@ pub mod latency;
 mod log;
 mod output;
 pub mod reload;
+pub mod replay;
+#[cfg(feature = "dpdk")]
+pub mod run;
 pub mod softwire;
 pub mod stats;
 pub mod status;
@@ -57,8 +60,13 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// `lwaftr run`
+    #[cfg(feature = "dpdk")]
+    Run(run::Args),
     /// `lwaftr check`
     Check(check::Args),
+    /// `lwaftr replay`
+    Replay(replay::Args),
     /// `lwaftr generate`
     Generate(generate::Args),
     /// `lwaftr reload`
@@ -78,8 +86,15 @@ pub enum Verb {
 }
 
 /// The version, and DPDK's.
-fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION"), " (without DPDK: no `run`)")
+#[cfg(feature = "dpdk")]
+fn version() -> String {
+    format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::dpdk::version())
+}
+
+/// The version, and what this build cannot do.
+#[cfg(not(feature = "dpdk"))]
+fn version() -> String {
+    format!("{} (without DPDK: no `run`)", env!("CARGO_PKG_VERSION"))
 }
 
 /// Does what the command line says.
@@ -93,7 +108,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match log::start(&cli.log_level).and_then(|()| run(cli.verb)) {
+    match log::start(&cli.log_level).and_then(|()| execute(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("lwaftr: {failure}");
@@ -102,9 +117,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<(), Failure> {
+fn execute(verb: Verb) -> Result<(), Failure> {
     match verb {
+        #[cfg(feature = "dpdk")]
+        Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Generate(args) => generate::run(args),
         Verb::Reload(args) => reload::run(args),
         Verb::Softwire(args) => softwire::run(args),
