@@ -1,2 +1,4 @@
 //! `lwaftr`.
+mod cpu_level;
+
 fn main() {}
