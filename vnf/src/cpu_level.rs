@@ -5,6 +5,10 @@
 //! of baseline instructions only, run by the loader before constructors and `main`: on an older
 //! CPU it writes one line and exits with 1.
 
+// Assembly that the loader runs: it touches registers and two system calls only, keeps rbx as the
+// calling convention asks, and needs nothing to be initialised.
+#![allow(unsafe_code)]
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_feature = "avx2"))]
 std::arch::global_asm!(
     ".pushsection .text.lwaftr_cpu_level, \"ax\", @progbits",
