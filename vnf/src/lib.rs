@@ -5,10 +5,14 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod frame;
 pub mod generate;
 pub mod lwaftr;
 pub mod memory;
+pub mod replay;
 pub mod side;
 pub mod softwire;
 pub mod telemetry;

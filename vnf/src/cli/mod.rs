@@ -4,5 +4,6 @@ pub mod check;
 mod describe;
 mod failure;
 pub mod generate;
+pub mod replay;
 
 pub use failure::Failure;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::change::Changes;
 use super::error::ControlError;
-use super::journal::{self, Journal, JournalError};
+use super::journal::{Journal, JournalError};
 use super::publisher::Publisher;
 use super::row::Key;
 use crate::config::Config;
@@ -55,16 +55,16 @@ pub struct Edited {
 }
 
 impl Editor {
-    /// Publishes a configuration for the first time: what the files say, and the edits that were
-    /// journalled. With `discard_edits` those are given up.
+    /// Publishes a configuration for the first time: what the files say, and the edits in the
+    /// journal at this path. With `discard_edits` those are given up.
     pub fn start(
-        config: Config,
-        mut writer: TableWriter,
+        (config, mut writer): (Config, TableWriter),
         macs: PortMacs,
         generations: Arc<Generations>,
+        journal: &Path,
         discard_edits: bool,
     ) -> Result<Self, ControlError> {
-        let mut journal = open_journal(&config, &journal::default_path(&config.instance.name))?;
+        let mut journal = open_journal(&config, journal)?;
         if let Some(journal) = &mut journal {
             let kept = if discard_edits {
                 Changes::default()

@@ -98,7 +98,11 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let io_error = |error| JournalError::Io { path: path.to_owned(), error };
         if let Some(directory) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(io_error)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(directory)
+                .map_err(io_error)?;
         }
         let mut file = open(path).map_err(io_error)?;
         match file.try_lock() {
@@ -110,12 +114,9 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io_error)?;
-        let (changes, written, length) =
-            read(&bytes).map_err(|(line, problem)| JournalError::Corrupt {
-                path: path.to_owned(),
-                line,
-                problem,
-            })?;
+        let (changes, written, length) = read(&bytes).map_err(|(line, problem)| {
+            JournalError::Corrupt { path: path.to_owned(), line, problem }
+        })?;
         if length < bytes.len() {
             let path = path.display();
             tracing::warn!("{path}: the last line is cut short and dropped: it was never applied");
@@ -137,10 +138,7 @@ impl Journal {
             return Ok(());
         }
         let end = self.file.stream_position()?;
-        let written = self
-            .file
-            .write_all(&line(batch.iter()))
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(&line(batch.iter())).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // Half a line in the middle of the file would make it unreadable.
             self.file.set_len(end)?;
@@ -224,7 +222,10 @@ fn parse(text: &[u8]) -> Result<Vec<Change>, String> {
     let text = text.strip_suffix(b"\n").ok_or("cut short")?;
     let line: Line = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if line.version != VERSION {
-        return Err(format!("version {} of the format, and this program knows {VERSION}", line.version));
+        return Err(format!(
+            "version {} of the format, and this program knows {VERSION}",
+            line.version
+        ));
     }
     line.changes.into_iter().map(Change::try_from).collect()
 }

@@ -12,14 +12,21 @@
 //! thread that is kept off the workers' CPUs.
 
 mod change;
+pub mod client;
 mod compare;
 mod editor;
 mod error;
 mod journal;
+pub mod protocol;
 mod publisher;
 mod rebuild;
 mod reload;
 mod row;
+mod server;
+mod service;
+mod socket;
+mod state;
+mod watch;
 
 pub use change::{Change, Changes};
 pub use compare::TableDifference;
@@ -29,3 +36,6 @@ pub use journal::{Journal, JournalError, default_path as default_journal};
 pub use publisher::Publisher;
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
 pub use row::{Key, Row};
+pub use service::run;
+pub use socket::Socket;
+pub use state::{Control, Instruments, ReadPorts};

@@ -103,11 +103,7 @@ pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, Contro
 }
 
 /// A truncated file must not cut off customers.
-fn too_many(
-    difference: &TableDifference,
-    old: &BindingTable,
-    config: &Config,
-) -> Option<String> {
+fn too_many(difference: &TableDifference, old: &BindingTable, config: &Config) -> Option<String> {
     let (removed, all) = (difference.removed, old.len());
     let limit = usize::from(config.softwires.max_removal);
     (removed * 100 > all * limit).then(|| {
@@ -125,7 +121,11 @@ impl Editor {
         Basis {
             config: Arc::clone(&self.config),
             table: Arc::clone(self.publisher.table()),
-            edits: self.journal.as_ref().map(|journal| journal.changes().clone()).unwrap_or_default(),
+            edits: self
+                .journal
+                .as_ref()
+                .map(|journal| journal.changes().clone())
+                .unwrap_or_default(),
             macs: self.macs,
         }
     }

@@ -36,6 +36,8 @@ struct Bucket(u64);
 #[derive(Debug)]
 pub(super) struct Limiter {
     workers: u64,
+    /// Keeps others from choosing destinations that share a bucket.
+    seed: u64,
     classes: [Bucket; 6],
     destinations: Box<[Bucket; DESTINATIONS]>,
 }
@@ -52,9 +54,10 @@ impl Bucket {
 
 impl Limiter {
     /// Full buckets for one of `workers`.
-    pub(super) fn new(workers: usize) -> Self {
+    pub(super) fn new(workers: usize, seed: u64) -> Self {
         Self {
             workers: workers.max(1) as u64,
+            seed,
             classes: [Bucket::default(); 6],
             destinations: Box::new([Bucket::default(); DESTINATIONS]),
         }
@@ -87,7 +90,7 @@ impl Limiter {
             Class::Echo => rates.echo,
         };
         let Some(interval) = self.interval(rates.per_destination) else { return false };
-        let bucket = hash(destination) as usize % DESTINATIONS;
+        let bucket = hash(destination, self.seed) as usize % DESTINATIONS;
         if !self.destinations[bucket].allows(now, interval) || !self.allow(class, rate, now) {
             return false;
         }
@@ -102,9 +105,10 @@ impl Limiter {
     }
 }
 
-fn hash(destination: u128) -> u64 {
-    let folded = (destination >> 64) as u64 ^ (destination as u64).rotate_left(31);
-    folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
+fn hash(destination: u128, seed: u64) -> u64 {
+    let high = ((destination >> 64) as u64 ^ seed).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let low = destination as u64 ^ high ^ high >> 32;
+    (low ^ seed.rotate_left(32)).wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 40
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_second_holds_the_rate_and_no_more() {
-        let mut limiter = Limiter::new(1);
+        let mut limiter = Limiter::new(1, 0);
         let allowed = |limiter: &mut Limiter, now| {
             (0..1000).filter(|_| limiter.allow(Class::Echo, 100, now)).count()
         };
@@ -125,13 +129,13 @@ mod tests {
 
     #[test]
     fn workers_share_the_rate() {
-        let mut limiter = Limiter::new(4);
+        let mut limiter = Limiter::new(4, 0);
         assert_eq!((0..1000).filter(|_| limiter.allow(Class::Echo, 100, 0)).count(), 25);
     }
 
     #[test]
     fn one_destination_cannot_use_up_everybodys_tokens() {
-        let mut limiter = Limiter::new(1);
+        let mut limiter = Limiter::new(1, 0);
         let rates = Rates::default();
         let mut to = |destination| {
             (0..1000)

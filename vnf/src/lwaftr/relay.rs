@@ -32,6 +32,8 @@ pub struct RelayParts<P> {
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
     pub runs_timers: bool,
+    /// Of everything random; a process takes an unpredictable one.
+    pub seed: u64,
 }
 
 /// One worker's relay.
@@ -53,7 +55,7 @@ impl<P: FramePool> Relay<P> {
             pool: parts.pool,
             counters: parts.counters,
             next_hops: parts.next_hops,
-            limiter: Limiter::new(parts.workers),
+            limiter: Limiter::new(parts.workers, parts.seed),
             out: [Outbox::new(), Outbox::new()],
             resolver: parts.runs_timers.then(Resolver::default),
         }

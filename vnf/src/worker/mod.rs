@@ -40,7 +40,7 @@ pub enum Ports<R, T> {
 }
 
 /// One core's loop and what it owns.
-#[derive(Debug)]
+#[allow(missing_debug_implementations)]
 pub struct Worker<P: FramePool, R, T, C> {
     /// Decides and counts.
     pub relay: Relay<P>,
@@ -115,17 +115,17 @@ where
                     external: relay.send(Side::External, to_external),
                     internal: relay.send(Side::Internal, to_internal),
                 };
+                turn.timers(next_tick, &mut send);
                 turn.serve(Side::External, from_external, burst, &mut send)
                     + turn.serve(Side::Internal, from_internal, burst, &mut send)
-                    + turn.timers(next_tick, &mut send)
             }
             Ports::One((from, to)) => {
                 let mut send = |relay: &mut Relay<P>| Departures {
                     external: relay.send(Side::External, to),
                     internal: relay.send(Side::Internal, to),
                 };
+                turn.timers(next_tick, &mut send);
                 turn.serve(Side::External, from, burst, &mut send)
-                    + turn.timers(next_tick, &mut send)
             }
         };
         self.latency.exchange();
@@ -182,19 +182,14 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
         received
     }
 
-    /// Runs the timers when it is time to; sends nothing that counts as received.
+    /// Runs the timers when it is time to.
     #[inline]
-    fn timers(
-        &mut self,
-        next: &mut u64,
-        send: &mut impl FnMut(&mut Relay<P>) -> Departures,
-    ) -> usize {
+    fn timers(&mut self, next: &mut u64, send: &mut impl FnMut(&mut Relay<P>) -> Departures) {
         let now = self.clock.now();
         if now >= *next {
             *next = now + TICK;
             self.relay.tick(self.snapshot, now);
             send(self.relay);
         }
-        0
     }
 }

@@ -1,0 +1,83 @@
+# Each target installs what it needs first, if it is not there. Nothing runs as root that need
+# not: where you are not root, sudo is used for installing packages and for what makes network
+# namespaces, and it is said when.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+BUILD_PACKAGES := build-essential pkg-config clang libclang-dev libdpdk-dev libpcap-dev
+DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl jq python3
+TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy
+LINT_PACKAGES := shellcheck
+
+# Tests that need root: they make network namespaces and network devices.
+ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | test(/^dpdk::/)
+
+ROOT := $(filter 0,$(shell id -u))
+SUDO := $(if $(ROOT),,sudo)
+
+.PHONY: help
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: deps
+deps: ## Install the Debian packages for building
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.89 or newer" >&2; exit 1; }
+	@.ci/need $(BUILD_PACKAGES)
+
+.PHONY: build
+build: deps ## Build the release program
+	cargo build --release --bin lwaftr
+
+.PHONY: demo
+demo: deps ## Watch hosts talk through softwires (KEEP=1: and leave it running)
+	@.ci/need $(DEMO_PACKAGES)
+	cargo build --release --bin lwaftr --example b4
+	@$(if $(ROOT),,echo "Network namespaces need root: using sudo for the demo itself.")
+	@$(SUDO) env KEEP=$(KEEP) LWAFTR=$(TARGET_DIR)/release/lwaftr \
+		B4_PROGRAM=$(TARGET_DIR)/release/examples/b4 vnf/demo/demo.sh
+
+.PHONY: lint
+lint: deps ## Formatting, clippy, shellcheck, documentation, licences and sources
+	@.ci/need $(LINT_PACKAGES)
+	@.ci/need-cargo deny
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p vnf --no-default-features --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo deny check licenses bans sources
+	shellcheck -x -P vnf/demo vnf/demo/demo.sh .ci/run .ci/need .ci/need-cargo
+
+.PHONY: test
+test: lint ## Everything: lint, unit, property, golden, vdev and end-to-end tests
+	@.ci/need $(TEST_PACKAGES)
+	@.ci/need-cargo nextest
+	cargo build --workspace --examples
+ifneq ($(ROOT),)
+	cargo nextest run --workspace --no-fail-fast
+else
+	cargo nextest run --workspace --no-fail-fast -E 'not ($(ROOT_TESTS))'
+	@echo "Network namespaces and devices need root: using sudo for these tests."
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sudo -E' \
+		cargo nextest run --workspace --no-fail-fast -E '$(ROOT_TESTS)'
+endif
+	cargo test --workspace --doc
+	cargo nextest run -p vnf --no-default-features --no-fail-fast
+
+.PHONY: test-deep
+test-deep: deps ## What takes longer: the library under AddressSanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -C target-cpu=x86-64-v3" \
+		timeout 15m cargo test -p vnf --no-default-features --lib \
+		--target x86_64-unknown-linux-gnu --target-dir $(TARGET_DIR)/asan
+
+.PHONY: bench
+bench: deps ## Benchmarks of the hot path
+	cargo bench -p benches
+
+.PHONY: clean
+clean: ## Remove what was built, and end demos left running
+	@[[ ! -d /run/lwaftr-demo ]] || $(SUDO) vnf/demo/demo.sh down
+	cargo clean
