@@ -1,4 +1,9 @@
-//! `lwaftr`.
+//! `lwaftr`, the command.
+
 mod cpu_level;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vnf::cli::main()
+}
