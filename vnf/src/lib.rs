@@ -3,10 +3,18 @@
 //! A packet goes one way: a worker receives a burst, [`lwaftr`] decides and rewrites, the worker
 //! sends. `docs/architecture.md` shows the rooms and who may use whom.
 
+pub mod cli;
+pub mod config;
+pub mod control;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod frame;
+pub mod generate;
 pub mod lwaftr;
 pub mod memory;
+pub mod replay;
 pub mod side;
 pub mod softwire;
 pub mod telemetry;
 pub mod wire;
+pub mod worker;

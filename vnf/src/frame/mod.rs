@@ -4,6 +4,7 @@
 //! so that offline replay, benchmarks and production run the same code.
 
 mod heap;
+pub mod plan;
 
 pub use heap::{HeapFrame, HeapPool};
 

@@ -1,8 +1,44 @@
-//! The relay itself (RFC 7596), free of DPDK: frames and a snapshot in, verdicts and frames out.
+//! The relay itself (RFC 7596), free of DPDK: frames and a snapshot in, frames and counts out.
+//!
+//! A burst goes through three stages, so that its cache misses overlap: `external` or `internal`
+//! classifies every frame and says what to look up, the binding table answers for all of them, and
+//! each packet is rewritten or dropped. Where a packet's fate is decided:
+//!
+//! | file | what it decides |
+//! | --- | --- |
+//! | `link` | frames that are not for us, or not IP (P1) |
+//! | `external` | packets from the Internet (P2, P3, E1-E8) |
+//! | `internal` | packets from the B4s (P4, D1-D7) |
+//! | `keys` | which port, or identifier, tells the subscriber (E1, I1, I3) |
+//! | `rewrite` | adding and taking away the tunnel header (E3-E6, D4) |
+//! | `answers` | ARP, NDP and echo to our own addresses (N1, N2, N4) |
+//! | `errors` | ICMP errors of our own (I5, I6) |
+//! | `neighbours` | the next hops' MAC addresses (N3) |
+//!
+//! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
 
+mod answers;
+mod context;
+mod errors;
+mod external;
+mod internal;
+mod keys;
+mod limiter;
+mod link;
+mod neighbours;
+mod outbox;
+mod relay;
+mod rewrite;
 mod settings;
+mod snapshot;
+mod verdict;
 
+pub use neighbours::NextHops;
+pub use outbox::Sent;
+pub use relay::{Relay, RelayParts};
 pub use settings::{
     DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Hairpinning, Internal, Link, NextHop,
     Policy, Rates, Settings,
 };
+pub use snapshot::Snapshot;
+pub use verdict::Verdict;

@@ -223,3 +223,34 @@ fn default_martians() -> Vec<Ipv4Net> {
     .map(|(octets, length)| Ipv4Net::new_assert(octets.into(), length))
     .to_vec()
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Two ports on documentation addresses, next hops by address.
+    pub(in crate::lwaftr) fn settings() -> Settings {
+        let link = |last| Link {
+            mac: MacAddr([2, 0, 0, 0, 0, last]),
+            vlan: None,
+            mtu: 1500,
+            promiscuous: false,
+        };
+        Settings {
+            external: External {
+                link: link(1),
+                addresses: vec!["192.0.2.1/24".parse().unwrap()],
+                next_hop: NextHop::Address(Ipv4Addr::new(192, 0, 2, 254)),
+            },
+            internal: Internal {
+                link: link(2),
+                addresses: vec!["2001:db8:1::1/64".parse().unwrap()],
+                link_local: link(2).mac.link_local(),
+                next_hop: NextHop::Address("2001:db8:1::fe".parse().unwrap()),
+            },
+            on_a_stick: false,
+            br_addresses: vec!["2001:db8::1".parse().unwrap()],
+            policy: Policy::default(),
+        }
+    }
+}

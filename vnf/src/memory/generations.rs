@@ -60,15 +60,18 @@ impl Generations {
 }
 
 impl Reader {
-    /// Says that this reader holds nothing it fetched before this call. What it fetches afterwards
-    /// is at least as new as the generation it reports: the load below comes first, in program
-    /// order and by its Acquire, and the publisher made things visible before it advanced.
+    /// Says that this reader holds nothing it fetched before this call, but for what `refresh`
+    /// fetches anew. That is at least as new as the generation reported: the number is loaded
+    /// first, with Acquire, and the publisher made things visible before it advanced. The report
+    /// comes last, with Release, when the old things have been let go.
     #[inline]
-    pub fn quiescent(&self) {
+    pub fn quiescent<T>(&self, refresh: impl FnOnce() -> T) -> T {
         let seen = self.generations.current.load(Acquire);
+        let fresh = refresh();
         if let Some(report) = self.generations.reports.get(self.index) {
             report.0.store(seen, Release);
         }
+        fresh
     }
 }
 
@@ -89,12 +92,12 @@ mod tests {
         let (generations, mut readers) = Generations::new(2);
         let first = generations.advance();
         assert!(!generations.passed(first));
-        readers[0].quiescent();
+        readers[0].quiescent(|| ());
         assert!(!generations.passed(first));
-        readers[1].quiescent();
+        readers[1].quiescent(|| ());
         assert!(generations.passed(first));
         let second = generations.advance();
-        readers[0].quiescent();
+        readers[0].quiescent(|| ());
         assert!(!generations.passed(second));
         readers.pop();
         assert!(generations.passed(second));

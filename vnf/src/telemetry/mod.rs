@@ -1,9 +1,13 @@
 //! What the relay counts and how it is named: counters without sharing, drop reasons, latency.
 
 mod counters;
+mod latency;
 mod reasons;
+mod report;
 
 pub use counters::{
     Counter, InterfaceCounters, InterfaceTotals, PacketBytes, PacketCounter, WorkerCounters,
 };
+pub use latency::{LatencyBook, LatencyKind, LatencyReader, LatencyRecorder};
 pub use reasons::{DropReason, IgnoreReason};
+pub use report::{PortStats, stats_json, stats_text};

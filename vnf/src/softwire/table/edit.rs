@@ -84,6 +84,12 @@ impl Plan {
 }
 
 impl TableWriter {
+    /// Says whether [`Self::apply`] would apply a batch, and changes nothing.
+    pub fn check(&self, edits: &[Edit], rules: &Rules<'_>) -> Result<(), EditError> {
+        let plans = self.plan(edits, rules).map_err(EditError::Invalid)?;
+        self.check_room(&plans, edits)
+    }
+
     /// Applies a batch while workers read, all of it or nothing. Removals are about what the table
     /// held before; then the additions are made.
     pub fn apply(&mut self, edits: &[Edit], rules: &Rules<'_>) -> Result<Applied, EditError> {

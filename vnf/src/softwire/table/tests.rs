@@ -241,7 +241,7 @@ fn readers_see_the_old_or_the_new_softwire_and_never_a_mixture() {
         let reader = readers.into_iter().next().unwrap();
         let mut found = 0_u64;
         while !stopped.load(Relaxed) {
-            reader.quiescent();
+            reader.quiescent(|| ());
             for port in (0..=u16::MAX).step_by(512) {
                 // Every version of this softwire has the BR that belongs to its B4.
                 let softwire =

@@ -1,0 +1,221 @@
+//! The configuration: TOML and the table file in, [`Settings`] and softwires out, or everything
+//! that is wrong with them at once, each with file, line and key.
+//!
+//! `tables` names the keys, `reader` walks the file, `interfaces` and `rules` check what keys mean
+//! together, `rows` collects the softwires.
+
+mod address;
+mod difference;
+mod error;
+mod interfaces;
+mod key;
+mod reader;
+mod rows;
+mod rules;
+mod suggest;
+mod tables;
+mod value;
+
+pub use address::is_globally_routable;
+pub use difference::{Difference, differences};
+pub use error::{ConfigError, ConfigErrors};
+pub use key::KeyInfo;
+pub use tables::{
+    ExternalInterface, Idle, Instance, Interface, InternalInterface, SoftwiresConfig, Workers,
+};
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::key::Table;
+use self::reader::Reader;
+use self::rows::Rows;
+use self::tables::InlineSoftwire;
+use crate::lwaftr::{External, Internal, Link, NextHop, Policy, Settings};
+use crate::softwire::{Rules, Softwire, TableWriter};
+use crate::wire::MacAddr;
+
+/// A configuration that has been read and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// `[instance]`
+    pub instance: Instance,
+    /// `[workers]`
+    pub workers: Workers,
+    /// `[external]`
+    pub external: ExternalInterface,
+    /// `[internal]`
+    pub internal: InternalInterface,
+    /// `[softwires]`
+    pub softwires: SoftwiresConfig,
+    /// `[policy]`
+    pub policy: Policy,
+    /// What works but should be known, as `file:line: key: text`.
+    pub warnings: Vec<String>,
+    /// The file that this was read from.
+    pub path: PathBuf,
+    rows: Rows,
+    own_ipv4: Vec<Ipv4Addr>,
+    own_ipv6: Vec<Ipv6Addr>,
+}
+
+/// Reads and checks a configuration, its softwires included.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    load_with_table(path).map(|(config, _)| config)
+}
+
+/// As [`load`], and hands over the binding table that the checks have built.
+pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigErrors> {
+    let file: Arc<Path> = path.into();
+    let failed = |line, problem| {
+        let mut errors = ConfigErrors::default();
+        errors.push(ConfigError { file: Arc::clone(&file), line, key: String::new(), problem });
+        errors
+    };
+    let bytes = std::fs::read(path).map_err(|error| {
+        failed(0, format!("cannot be read ({error}): a configuration file in TOML"))
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        failed(line, "bytes that are not UTF-8: text in UTF-8".to_owned())
+    })?;
+    let mut reader = Reader::new(Arc::clone(&file), text);
+    reader.top_level(&table_names());
+    let mut config = Config {
+        instance: reader.table(),
+        workers: reader.table(),
+        external: reader.table(),
+        internal: reader.table(),
+        softwires: reader.table(),
+        policy: reader.table(),
+        warnings: Vec::new(),
+        path: path.to_owned(),
+        rows: Rows::default(),
+        own_ipv4: Vec::new(),
+        own_ipv6: Vec::new(),
+    };
+    rules::check(&mut config, &mut reader);
+    config.rows = Rows::read(&config, &mut reader);
+    let writer = config.rows.build(&config, &mut reader);
+    config.warnings = reader.warnings;
+    match writer {
+        Some(writer) if reader.errors.count() == 0 => Ok((config, writer)),
+        _ => {
+            reader.errors.sort(path);
+            Err(reader.errors)
+        }
+    }
+}
+
+/// Every key that a configuration can have, table by table.
+#[must_use]
+pub fn all_keys() -> Vec<KeyInfo> {
+    [
+        Instance::describe(),
+        Workers::describe(),
+        ExternalInterface::describe(),
+        InternalInterface::describe(),
+        SoftwiresConfig::describe(),
+        InlineSoftwire::describe(),
+        Policy::describe(),
+    ]
+    .concat()
+}
+
+fn table_names() -> [&'static str; 7] {
+    [
+        Instance::NAME,
+        Workers::NAME,
+        ExternalInterface::NAME,
+        InternalInterface::NAME,
+        SoftwiresConfig::NAME,
+        InlineSoftwire::NAME,
+        Policy::NAME,
+    ]
+}
+
+impl Config {
+    /// What the data plane goes by. The arguments are the ports' own MAC addresses, which count
+    /// where the configuration gives none.
+    #[must_use]
+    pub fn settings(&self, external_mac: MacAddr, internal_mac: MacAddr) -> Settings {
+        let external_link = link(&self.external, external_mac);
+        let internal_link = link(&self.internal, internal_mac);
+        Settings {
+            external: External {
+                link: external_link,
+                addresses: self.external.addresses.clone(),
+                next_hop: next_hop(&self.external, Ipv4Addr::UNSPECIFIED),
+            },
+            internal: Internal {
+                link: internal_link,
+                addresses: self.internal.addresses.clone(),
+                link_local: self.internal.link_local.unwrap_or(internal_link.mac.link_local()),
+                next_hop: next_hop(&self.internal, Ipv6Addr::UNSPECIFIED),
+            },
+            on_a_stick: self.on_a_stick(),
+            br_addresses: self.softwires.br_addresses.clone(),
+            policy: self.policy.clone(),
+        }
+    }
+
+    /// Both sides share one port.
+    #[must_use]
+    pub fn on_a_stick(&self) -> bool {
+        self.external.port == self.internal.port
+    }
+
+    /// What softwires must observe, those of later edits too.
+    #[must_use]
+    pub fn rules(&self) -> Rules<'_> {
+        Rules {
+            br_addresses: &self.softwires.br_addresses,
+            own_ipv4: &self.own_ipv4,
+            own_ipv6: &self.own_ipv6,
+            several_per_b4: self.softwires.several_per_b4,
+        }
+    }
+
+    /// All softwires of the configuration: those of `[[softwire]]`, then those of the table file.
+    #[must_use]
+    pub fn rows(&self) -> &[Softwire] {
+        self.rows.softwires()
+    }
+
+    /// Where the softwire of a row stands, as `file:line`.
+    #[must_use]
+    pub fn origin(&self, row: usize) -> String {
+        let (file, line) = self.rows.place(row);
+        format!("{}:{line}", file.display())
+    }
+
+    /// The largest IPv4 packet that fits the tunnel in one piece (E8).
+    #[must_use]
+    pub fn tunnel_mtu(&self) -> u16 {
+        self.internal.mtu - 40
+    }
+
+    /// The files whose change is a change of the configuration.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&*self.path).chain(self.softwires.file.as_deref())
+    }
+}
+
+fn link<A, N>(interface: &Interface<A, N>, port_mac: MacAddr) -> Link {
+    Link {
+        mac: interface.mac.unwrap_or(port_mac),
+        vlan: Some(interface.vlan).filter(|&vlan| vlan != 0),
+        mtu: interface.mtu,
+        promiscuous: interface.promiscuous,
+    }
+}
+
+/// A fixed MAC address wins; `none` stands for the absence of both, which the checks refuse.
+fn next_hop<A: Copy, N>(interface: &Interface<A, N>, none: A) -> NextHop<A> {
+    match interface.next_hop_mac {
+        Some(mac) => NextHop::Fixed(mac),
+        None => NextHop::Address(interface.next_hop.unwrap_or(none)),
+    }
+}

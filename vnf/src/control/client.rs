@@ -1,0 +1,143 @@
+//! The other end of the control socket: what `lwaftr stats` and its like use.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::ControlError;
+use super::protocol::{LONGEST_REQUEST, Message, Reply, Request};
+
+/// Where instances have their sockets unless told otherwise.
+pub const SOCKET_DIRECTORY: &str = "/run/lwaftr";
+
+/// How long an instance may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take to load and check a large table.
+const LONG_PATIENCE: Duration = Duration::from_secs(900);
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody is there, or does not speak to us.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The instance says no.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+/// A connection to a running instance.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Connects to the instance behind this socket.
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path).map_err(|error| {
+            let path = path.display();
+            ClientError::Unreachable(match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
+                    "no instance answers at {path}: start one with `lwaftr run CONFIG`, or name \
+                     another with --instance NAME or --socket PATH{}",
+                    running()
+                ),
+                io::ErrorKind::PermissionDenied => {
+                    format!("{path}: permission denied: be root, or a member of the group lwaftr")
+                }
+                _ => format!("{path}: {error}"),
+            })
+        })?;
+        Ok(Self { stream: BufReader::new(stream), path: path.to_owned() })
+    }
+
+    /// Asks, and waits for the answer.
+    pub fn ask(&mut self, request: Request) -> Result<Value, ClientError> {
+        self.ask_for_parts(request, |_| Ok(()))
+    }
+
+    /// Asks for a long answer, whose parts are handed to `part` as they come.
+    pub fn ask_for_parts(
+        &mut self,
+        request: Request,
+        mut part: impl FnMut(Value) -> Result<(), ClientError>,
+    ) -> Result<Value, ClientError> {
+        let patience = match request {
+            Request::Reload(_) | Request::SoftwireAdd { .. } | Request::SoftwireDel { .. } => {
+                LONG_PATIENCE
+            }
+            _ => PATIENCE,
+        };
+        self.send(request, patience).map_err(|error| self.broken(&error))??;
+        loop {
+            match self.receive()? {
+                Reply::Part(value) => part(value)?,
+                Reply::Ok(value) => return Ok(value),
+                Reply::Error(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        request: Request,
+        patience: Duration,
+    ) -> io::Result<Result<(), ControlError>> {
+        let mut line = serde_json::to_vec(&Message::new(request)).map_err(io::Error::other)?;
+        line.push(b'\n');
+        if line.len() > LONGEST_REQUEST {
+            return Ok(Err(ControlError::usage(format!(
+                "{} bytes are more than the {LONGEST_REQUEST} that an instance takes at once: send \
+                 fewer softwires, or put them into the table file and reload",
+                line.len()
+            ))));
+        }
+        let stream = self.stream.get_mut();
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        match stream.write_all(&line) {
+            // It hung up on us; it may have said why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ok(())),
+            outcome => outcome.map(Ok),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Reply, ClientError> {
+        let mut line = Vec::new();
+        match self.stream.read_until(b'\n', &mut line) {
+            Ok(0) => Err(self.broken(&io::Error::other("it closed the connection"))),
+            Ok(_) => Reply::parse(&line).map_err(|problem| {
+                let path = self.path.display();
+                ClientError::Unreachable(format!("{path}: an answer that is none: {problem}"))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(self.broken(&io::Error::other("no answer in time")))
+            }
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    fn broken(&self, error: &io::Error) -> ClientError {
+        ClientError::Unreachable(format!("the instance at {}: {error}", self.path.display()))
+    }
+}
+
+/// The instances that have a socket in the usual place, for a message.
+fn running() -> String {
+    let Ok(entries) = std::fs::read_dir(SOCKET_DIRECTORY) else { return String::new() };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".sock").map(str::to_owned))
+        .collect();
+    names.sort();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(" (there are sockets of: {})", names.join(", ")),
+    }
+}

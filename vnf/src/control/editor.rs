@@ -1,0 +1,275 @@
+//! The configuration as it is now, and its changes: single softwires here, reloads in `reload`.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::change::Changes;
+use super::error::ControlError;
+use super::journal::{Journal, JournalError};
+use super::publisher::Publisher;
+use super::row::Key;
+use crate::config::Config;
+use crate::lwaftr::Settings;
+use crate::memory::Generations;
+use crate::softwire::{Edit, RowError, Softwire, TableWriter};
+use crate::wire::MacAddr;
+
+/// So many refused softwires are named; the others are counted.
+const NAMED: usize = 50;
+
+/// The MAC addresses that the two ports have of their own, by side.
+pub type PortMacs = [MacAddr; 2];
+
+/// Owns the configuration, the publisher and the journal. One change is made at a time.
+#[derive(Debug)]
+pub struct Editor {
+    pub(super) config: Arc<Config>,
+    pub(super) publisher: Publisher,
+    pub(super) journal: Option<Journal>,
+    pub(super) macs: PortMacs,
+}
+
+/// Softwires to add or to remove, as one step.
+#[derive(Debug, Clone)]
+pub enum Batch {
+    /// These come.
+    Add {
+        /// The softwires.
+        softwires: Vec<Softwire>,
+        /// Softwires that have a port of theirs go.
+        replace: bool,
+    },
+    /// These go.
+    Remove(Vec<Key>),
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edited {
+    /// Softwires added.
+    pub added: usize,
+    /// Softwires removed.
+    pub removed: usize,
+}
+
+impl Editor {
+    /// Publishes a configuration for the first time: what the files say, and the edits in the
+    /// journal at this path. With `discard_edits` those are given up.
+    pub fn start(
+        (config, mut writer): (Config, TableWriter),
+        macs: PortMacs,
+        generations: Arc<Generations>,
+        journal: &Path,
+        discard_edits: bool,
+    ) -> Result<Self, ControlError> {
+        let mut journal = open_journal(&config, journal)?;
+        if let Some(journal) = &mut journal {
+            let kept = if discard_edits {
+                Changes::default()
+            } else {
+                let kept = journal.changes().lay_over(&mut writer, &config.rules());
+                kept.map_err(|conflicts| conflict(&conflicts, journal.changes().len()))?
+            };
+            journal.rewrite(kept).map_err(|error| cannot_write(&error))?;
+        }
+        let publisher = Publisher::new(settings(&config, macs), writer, generations);
+        Ok(Self { config: Arc::new(config), publisher, journal, macs })
+    }
+
+    /// The configuration that counts.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// What workers read.
+    #[must_use]
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// Frees what no worker can hold any more; see [`Publisher::collect`].
+    pub fn collect(&mut self, reading: bool) -> usize {
+        self.publisher.collect(reading)
+    }
+
+    /// How many softwires differ from the files because of edits; `None` when edits are not kept.
+    #[must_use]
+    pub fn journalled(&self) -> Option<usize> {
+        self.journal.as_ref().map(|journal| journal.changes().len())
+    }
+
+    /// The softwires of a B4.
+    #[must_use]
+    pub fn of_b4(&self, b4: Ipv6Addr) -> Vec<Softwire> {
+        self.publisher.writer().of_b4(b4)
+    }
+
+    /// Makes a batch of edits, all or nothing: checked, journalled, applied. `name` tells what the
+    /// caller calls the n-th softwire of the batch.
+    pub fn edit(
+        &mut self,
+        batch: &Batch,
+        name: impl Fn(usize) -> String,
+    ) -> Result<Edited, ControlError> {
+        let (edits, numbers) = self.edits(batch);
+        let config = Arc::clone(&self.config);
+        let rules = config.rules();
+        let refuse = |errors: Vec<RowError>| refused(&errors, &edits, &numbers, &name);
+        self.publisher.check(&edits, &rules).map_err(refuse)?;
+        let changes = Changes::of_batch(&edits, self.publisher.table());
+        if let Some(journal) = &mut self.journal {
+            journal.append(&changes).map_err(|error| cannot_write(&error))?;
+        }
+        if let Err(errors) = self.publisher.edit(&edits, &rules) {
+            if let Some(journal) = &mut self.journal {
+                journal.append(&changes.inverse()).map_err(|error| cannot_write(&error))?;
+            }
+            return Err(refuse(errors));
+        }
+        let added = edits.iter().filter(|edit| matches!(edit, Edit::Add(_))).count();
+        Ok(Edited { added, removed: edits.len() - added })
+    }
+
+    /// The edits of a batch, each with the number of the softwire in the batch that it is about;
+    /// those that `replace` implies have none.
+    fn edits(&self, batch: &Batch) -> (Vec<Edit>, Vec<Option<usize>>) {
+        let remove = |key: &Key| Edit::Remove { ipv4: key.ipv4, psid: key.psid };
+        match batch {
+            Batch::Remove(keys) => {
+                (keys.iter().map(remove).collect(), (0..keys.len()).map(Some).collect())
+            }
+            Batch::Add { softwires, replace } => {
+                let (mut edits, mut numbers) = (Vec::new(), Vec::new());
+                let mut unchanged = HashSet::new();
+                if *replace {
+                    let wanted: HashSet<&Softwire> = softwires.iter().collect();
+                    for old in self.in_the_way(softwires) {
+                        if wanted.contains(&old) {
+                            unchanged.insert(old);
+                        } else {
+                            edits.push(remove(&Key::of(&old)));
+                            numbers.push(None);
+                        }
+                    }
+                }
+                for (number, softwire) in softwires.iter().enumerate() {
+                    if !unchanged.contains(softwire) {
+                        edits.push(Edit::Add(*softwire));
+                        numbers.push(Some(number));
+                    }
+                }
+                (edits, numbers)
+            }
+        }
+    }
+
+    /// The softwires that have a port of one of these.
+    fn in_the_way(&self, softwires: &[Softwire]) -> Vec<Softwire> {
+        let mut by_address = HashMap::<Ipv4Addr, Vec<&Softwire>>::new();
+        for softwire in softwires {
+            by_address.entry(softwire.ipv4).or_default().push(softwire);
+        }
+        let mut found = Vec::new();
+        for (address, new) in by_address {
+            let taken = Ports::of(&new);
+            found.extend(
+                self.publisher.table().at(address).into_iter().filter(|old| taken.meet(old)),
+            );
+        }
+        found
+    }
+}
+
+/// Ports of one address, as a bit each.
+struct Ports(Vec<u64>);
+
+impl Ports {
+    fn of(softwires: &[&Softwire]) -> Self {
+        let mut bits = vec![0; 1 << 10];
+        for range in softwires.iter().flat_map(|softwire| softwire.port_set.ranges()) {
+            for port in range {
+                bits[usize::from(port / 64)] |= 1 << (port % 64);
+            }
+        }
+        Self(bits)
+    }
+
+    fn meet(&self, softwire: &Softwire) -> bool {
+        let mut ports = softwire.port_set.ranges().flatten();
+        ports.any(|port| self.0[usize::from(port / 64)] >> (port % 64) & 1 == 1)
+    }
+}
+
+/// The settings a configuration comes to on these ports.
+pub(super) fn settings(config: &Config, [external, internal]: PortMacs) -> Settings {
+    config.settings(external, internal)
+}
+
+/// The journal, when the configuration wants one.
+fn open_journal(config: &Config, path: &Path) -> Result<Option<Journal>, ControlError> {
+    if !config.softwires.persist {
+        return Ok(None);
+    }
+    Journal::open(path).map(Some).map_err(|error| match error {
+        JournalError::Io { .. } => ControlError::internal(format!(
+            "the journal of edited softwires cannot be used: {error} (softwires.persist = false \
+             works without)"
+        )),
+        JournalError::InUse { .. } | JournalError::Corrupt { .. } => {
+            ControlError::refused(error.to_string())
+        }
+    })
+}
+
+pub(super) fn cannot_write(error: &std::io::Error) -> ControlError {
+    ControlError::internal(format!(
+        "the journal of edited softwires cannot be written ({error}): nothing was changed"
+    ))
+}
+
+/// Edits and files that contradict each other.
+pub(super) fn conflict(
+    conflicts: &[(super::change::Change, String)],
+    edits: usize,
+) -> ControlError {
+    let mut lines: Vec<String> = conflicts
+        .iter()
+        .take(NAMED)
+        .map(|(change, problem)| format!("  {change}: {problem}"))
+        .collect();
+    if conflicts.len() > NAMED {
+        lines.push(format!("  and {} more", conflicts.len() - NAMED));
+    }
+    ControlError::refused(format!(
+        "the configuration would undo edits that were made by hand:\n{}\nput them into the table \
+         file, or use --discard-edits to give up all {edits} edits",
+        lines.join("\n")
+    ))
+}
+
+/// Names every edit that cannot be, in the caller's words.
+fn refused(
+    errors: &[RowError],
+    edits: &[Edit],
+    numbers: &[Option<usize>],
+    name: &impl Fn(usize) -> String,
+) -> ControlError {
+    let name = |edit: usize| numbers[edit].map_or_else(|| "replaced".to_owned(), name);
+    let describe = |error: &RowError| {
+        let what = match edits[error.row] {
+            Edit::Add(softwire) => softwire.to_string(),
+            Edit::Remove { ipv4, psid } => Key { ipv4, psid }.to_string(),
+        };
+        let other = error.problem.other().map(|other| format!(" (see {})", name(other)));
+        let other = other.unwrap_or_default();
+        format!("{}: {what}: {}{other}", name(error.row), error.problem)
+    };
+    let mut lines: Vec<String> = errors.iter().take(NAMED).map(describe).collect();
+    if errors.len() > NAMED {
+        lines.push(format!("and {} more", errors.len() - NAMED));
+    }
+    ControlError::refused(lines.join("\n"))
+}

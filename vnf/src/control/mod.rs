@@ -1,0 +1,41 @@
+//! The control plane: publishes what workers read, changes it while they run, and answers for it.
+//!
+//! ```text
+//!  SIGHUP, watch, `lwaftr reload` --> reload --+
+//!                                              +--> editor --> publisher --> workers
+//!  `lwaftr softwire add|del` ------> batch ----+      |
+//!                                                     +--> journal (fsync)
+//!  `lwaftr stats|latency|...` --> counters, histograms
+//! ```
+//!
+//! [`Editor`] is plain synchronous code; `server` and `service` put it behind a Unix socket, on one
+//! thread that is kept off the workers' CPUs.
+
+mod change;
+pub mod client;
+mod compare;
+mod editor;
+mod error;
+mod journal;
+pub mod protocol;
+mod publisher;
+mod rebuild;
+mod reload;
+mod row;
+mod server;
+mod service;
+mod socket;
+mod state;
+mod watch;
+
+pub use change::{Change, Changes};
+pub use compare::TableDifference;
+pub use editor::{Batch, Edited, Editor, PortMacs};
+pub use error::{ControlError, ErrorKind};
+pub use journal::{Journal, JournalError, default_path as default_journal};
+pub use publisher::Publisher;
+pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
+pub use row::{Key, Row};
+pub use service::run;
+pub use socket::Socket;
+pub use state::{Control, Instruments, ReadPorts};

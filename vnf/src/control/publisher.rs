@@ -1,0 +1,128 @@
+//! What workers read, and who frees it.
+//!
+//! Workers hold a cache of one [`Snapshot`]; the publisher replaces it as a whole, or edits its
+//! table in place. What either retired stays here until every worker has reported a later
+//! generation, and is then freed by [`Publisher::collect`], on the control side. A worker never
+//! frees, and never waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::rebuild::rebuilt;
+use crate::lwaftr::{Settings, Snapshot};
+use crate::memory::Generations;
+use crate::softwire::{BindingTable, Edit, EditError, Retired, RowError, Rules, TableWriter};
+
+/// The one snapshot that counts, its table's writer, and what came before.
+#[derive(Debug)]
+pub struct Publisher {
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    generations: Arc<Generations>,
+    writer: TableWriter,
+    /// What to free when a generation has passed, oldest first.
+    retired: VecDeque<(u64, Memory)>,
+}
+
+#[derive(Debug)]
+enum Memory {
+    /// Parts of the present table.
+    Parts(Retired),
+    /// A snapshot and its table. The writer goes with it: it holds the table, too.
+    Whole { snapshot: Arc<Snapshot>, _writer: Box<TableWriter> },
+}
+
+impl Publisher {
+    /// Publishes the first snapshot, to the workers that report to `generations`.
+    #[must_use]
+    pub fn new(settings: Settings, writer: TableWriter, generations: Arc<Generations>) -> Self {
+        let snapshot = Snapshot::new(settings, Arc::clone(writer.table()));
+        Self {
+            snapshots: Arc::new(ArcSwap::from_pointee(snapshot)),
+            generations,
+            writer,
+            retired: VecDeque::new(),
+        }
+    }
+
+    /// Where workers load the snapshot from.
+    #[must_use]
+    pub fn snapshots(&self) -> &Arc<ArcSwap<Snapshot>> {
+        &self.snapshots
+    }
+
+    /// The table that is published.
+    #[must_use]
+    pub fn table(&self) -> &Arc<BindingTable> {
+        self.writer.table()
+    }
+
+    /// The table's writer, to ask what the table alone cannot answer.
+    #[must_use]
+    pub fn writer(&self) -> &TableWriter {
+        &self.writer
+    }
+
+    /// Replaces everything at once.
+    pub fn publish(&mut self, settings: Settings, writer: TableWriter) {
+        let snapshot = Snapshot::new(settings, Arc::clone(writer.table()));
+        let old = self.snapshots.swap(Arc::new(snapshot));
+        let old_writer = std::mem::replace(&mut self.writer, writer);
+        let generation = self.generations.advance();
+        // Parts of the old table go with it as a whole.
+        self.retired.retain(|(_, memory)| matches!(memory, Memory::Whole { .. }));
+        let whole = Memory::Whole { snapshot: old, _writer: Box::new(old_writer) };
+        self.retired.push_back((generation, whole));
+    }
+
+    /// Says what is wrong with a batch of edits, and changes nothing.
+    pub fn check(&self, edits: &[Edit], rules: &Rules<'_>) -> Result<(), Vec<RowError>> {
+        match self.writer.check(edits, rules) {
+            // A larger table will be made.
+            Ok(()) | Err(EditError::Full) => Ok(()),
+            Err(EditError::Invalid(errors)) => Err(errors),
+        }
+    }
+
+    /// Applies a batch of edits, all or nothing, while workers read; a table that has no room for
+    /// it is replaced by one that has.
+    pub fn edit(&mut self, edits: &[Edit], rules: &Rules<'_>) -> Result<(), Vec<RowError>> {
+        match self.writer.apply(edits, rules) {
+            Ok(applied) => {
+                let generation = self.generations.advance();
+                self.retired.push_back((generation, Memory::Parts(applied.retired)));
+                Ok(())
+            }
+            Err(EditError::Invalid(errors)) => Err(errors),
+            Err(EditError::Full) => {
+                let writer = rebuilt(self.writer.table(), edits, rules)?;
+                let settings = self.snapshots.load().settings.clone();
+                self.publish(settings, writer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Frees what no worker can hold any more; returns what is still waiting. Parts of the table
+    /// wait while `reading` says that the control side itself is reading the table.
+    pub fn collect(&mut self, reading: bool) -> usize {
+        while let Some((generation, memory)) = self.retired.front() {
+            let free = self.generations.passed(*generation)
+                && match memory {
+                    Memory::Parts(_) => !reading,
+                    // A worker's cache lets go of its snapshot when it next loads.
+                    Memory::Whole { snapshot, .. } => Arc::strong_count(snapshot) == 1,
+                };
+            if !free {
+                break;
+            }
+            match self.retired.pop_front() {
+                Some((_, Memory::Parts(parts))) => self.writer.release(parts),
+                Some((_, whole @ Memory::Whole { .. })) => drop(whole),
+                None => {}
+            }
+        }
+        self.retired.len()
+    }
+}

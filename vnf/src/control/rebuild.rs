@@ -1,0 +1,60 @@
+//! A table without room for a batch is built anew, with that batch and with room again.
+
+use std::collections::{HashMap, HashSet};
+
+use super::row::Key;
+use crate::softwire::{BindingTable, Edit, EditError, RowError, Rules, Softwire, TableWriter};
+
+/// Applies a batch to a table that nobody reads yet; replaces it by a larger one where it must.
+pub(super) fn apply_or_rebuild(
+    writer: &mut TableWriter,
+    edits: &[Edit],
+    rules: &Rules<'_>,
+) -> Result<(), Vec<RowError>> {
+    match writer.apply(edits, rules) {
+        Ok(applied) => {
+            writer.release(applied.retired);
+            Ok(())
+        }
+        Err(EditError::Invalid(errors)) => Err(errors),
+        Err(EditError::Full) => {
+            *writer = rebuilt(writer.table(), edits, rules)?;
+            Ok(())
+        }
+    }
+}
+
+/// A table with the softwires that a batch, which must be valid, makes of those of `table`.
+/// Errors name edits of the batch.
+pub(super) fn rebuilt(
+    table: &BindingTable,
+    edits: &[Edit],
+    rules: &Rules<'_>,
+) -> Result<TableWriter, Vec<RowError>> {
+    let removed: HashSet<Key> = edits
+        .iter()
+        .filter_map(|edit| match *edit {
+            Edit::Remove { ipv4, psid } => Some(Key { ipv4, psid }),
+            Edit::Add(_) => None,
+        })
+        .collect();
+    let mut softwires: Vec<Softwire> =
+        table.softwires().filter(|softwire| !removed.contains(&Key::of(softwire))).collect();
+    let kept = softwires.len();
+    let mut edit_of_row = HashMap::new();
+    for (number, edit) in edits.iter().enumerate() {
+        if let Edit::Add(softwire) = edit {
+            edit_of_row.insert(softwires.len(), number);
+            softwires.push(*softwire);
+        }
+    }
+    TableWriter::build(&softwires, rules).map_err(|mut errors| {
+        for error in &mut errors {
+            // A row of the old table can be refused only because of an edit; the last may stand
+            // for it.
+            let last = edits.len().saturating_sub(1);
+            error.row = edit_of_row.get(&error.row.max(kept)).copied().unwrap_or(last);
+        }
+        errors
+    })
+}

@@ -1,0 +1,170 @@
+//! Connections to the control socket: who may talk, how much and how slowly, and the answers.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::error::ControlError;
+use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request};
+use super::row::{Key, Row};
+use super::socket::is_trusted;
+use super::state::Control;
+use crate::softwire::Softwire;
+
+/// Silence after which a connection is closed: between requests, and within one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Softwires in one part of a list.
+const PART: usize = 1_000;
+
+/// Serves one connection until it ends.
+pub(super) async fn serve_connection(control: Arc<Control>, stream: UnixStream) {
+    if let Err(error) = converse(&control, stream).await {
+        tracing::debug!("control connection ended: {error}");
+    }
+}
+
+async fn converse(control: &Control, stream: UnixStream) -> io::Result<()> {
+    let peer = stream.peer_cred()?;
+    let (read, mut write) = stream.into_split();
+    if !is_trusted(peer.uid(), peer.gid()) {
+        let uid = peer.uid();
+        tracing::warn!("control request of user {uid} refused");
+        let words = "only root, the user that runs the instance, and members of the group lwaftr \
+                     may control it";
+        return send(&mut write, &Reply::Error(ControlError::refused(words))).await;
+    }
+    let mut read = BufReader::new(read);
+    loop {
+        let line = match read_line(&mut read).await? {
+            Line::End => return Ok(()),
+            Line::TooLong => {
+                let words = format!(
+                    "the request is longer than {LONGEST_REQUEST} bytes: send fewer softwires at \
+                     once, or put them into the table file and reload"
+                );
+                return send(&mut write, &Reply::Error(ControlError::usage(words))).await;
+            }
+            Line::Whole(line) => line,
+        };
+        let answer = match parse_request(&line) {
+            Ok(Request::SoftwireList) => list(control, &mut write).await?,
+            Ok(request) => answer(control, request).await,
+            Err(error) => Err(error),
+        };
+        send(&mut write, &answer.map_or_else(Reply::Error, Reply::Ok)).await?;
+    }
+}
+
+/// What a client sent up to a newline.
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+    End,
+}
+
+async fn read_line(read: &mut BufReader<tokio::net::unix::OwnedReadHalf>) -> io::Result<Line> {
+    let mut line = Vec::new();
+    loop {
+        let bytes = timeout(PATIENCE, read.fill_buf()).await??;
+        if bytes.is_empty() {
+            // A request without its newline is not whole, so it is none.
+            return Ok(Line::End);
+        }
+        let newline = bytes.iter().position(|&byte| byte == b'\n');
+        let taken = newline.map_or(bytes.len(), |position| position + 1);
+        if line.len() + taken > LONGEST_REQUEST {
+            return Ok(Line::TooLong);
+        }
+        line.extend_from_slice(&bytes[..taken]);
+        read.consume(taken);
+        if newline.is_some() {
+            line.pop();
+            return Ok(Line::Whole(line));
+        }
+    }
+}
+
+async fn send(write: &mut (impl tokio::io::AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
+    let line = reply.line();
+    for piece in line.chunks(64 << 10) {
+        timeout(PATIENCE, write.write_all(piece)).await??;
+    }
+    Ok(())
+}
+
+async fn answer(control: &Control, request: Request) -> Result<Value, ControlError> {
+    match request {
+        Request::Ping => Ok(json!({})),
+        Request::Status => control.status().await,
+        Request::Stats => Ok(control.stats()),
+        Request::Latency { full: false } => Ok(control.latency().await.json()),
+        Request::Latency { full: true } => Ok(control.latency().await.full_json()),
+        Request::Hdr => Ok(json!({"log": control.latency_log().await?})),
+        Request::Reload(options) => control.reload(options).await.map(|report| json!(report)),
+        Request::SoftwireAdd { softwires, csv, replace } => {
+            let edited = control.add(softwires, csv, replace).await?;
+            Ok(json!({"added": edited.added, "removed": edited.removed}))
+        }
+        Request::SoftwireDel { softwires, csv } => {
+            let edited = control.remove(softwires, csv).await?;
+            Ok(json!({"added": edited.added, "removed": edited.removed}))
+        }
+        Request::SoftwireShow { ipv4, psid } => {
+            let mut found = control.lookup(Lookup::Ipv4 { ipv4, port: None }).await?;
+            found.retain(|softwire| psid.is_none_or(|psid| Key::of(softwire).psid == psid));
+            softwires_or(&found, || match psid {
+                Some(psid) => format!("there is no softwire {}", Key { ipv4, psid }),
+                None => format!("{ipv4} has no softwires"),
+            })
+        }
+        Request::SoftwireLookup(lookup) => {
+            let found = control.lookup(lookup).await?;
+            softwires_or(&found, || match lookup {
+                Lookup::Ipv4 { ipv4, port: Some(port) } => {
+                    format!("nobody owns port {port} of {ipv4}")
+                }
+                Lookup::Ipv4 { ipv4, port: None } => format!("nobody owns {ipv4}"),
+                Lookup::B4 { b4 } => format!("{b4} has no softwire"),
+            })
+        }
+        Request::SoftwireList => Err(ControlError::internal("a list is sent in parts")),
+    }
+}
+
+/// Softwires as an answer; none is a negative one.
+fn softwires_or(found: &[Softwire], nothing: impl Fn() -> String) -> Result<Value, ControlError> {
+    if found.is_empty() {
+        return Err(ControlError::refused(nothing()));
+    }
+    Ok(json!({"softwires": rows(found)}))
+}
+
+fn rows(softwires: &[Softwire]) -> Vec<Row> {
+    softwires.iter().copied().map(Row::from).collect()
+}
+
+/// Sends all softwires, part by part, while others are served and edits are made: each softwire is
+/// as it was at some moment in between.
+async fn list(
+    control: &Control,
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+) -> io::Result<Result<Value, ControlError>> {
+    let view = control.view();
+    let mut softwires = view.snapshot.table.softwires();
+    let mut count = 0;
+    loop {
+        let part: Vec<Softwire> = softwires.by_ref().take(PART).collect();
+        if part.is_empty() {
+            return Ok(Ok(json!({"softwires": count})));
+        }
+        count += part.len();
+        send(write, &Reply::Part(json!(rows(&part)))).await?;
+        tokio::task::yield_now().await;
+    }
+}

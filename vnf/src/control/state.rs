@@ -1,0 +1,299 @@
+//! What the control plane knows and may do, behind one handle that every connection shares.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+
+use super::editor::{Batch, Edited, Editor};
+use super::error::ControlError;
+use super::protocol::Lookup;
+use super::reload::{ReloadOptions, ReloadReport, prepare};
+use super::row::{Key, Row};
+use crate::lwaftr::Snapshot;
+use crate::softwire::{Softwire, file};
+use crate::telemetry::{LatencyBook, LatencyReader, PortStats, WorkerCounters, stats_json};
+
+/// How long a worker may take to hand over its histograms; a stopped one must not block us.
+const LATENCY_PATIENCE: Duration = Duration::from_millis(300);
+
+/// Reads both ports' own counters.
+pub type ReadPorts = Box<dyn Fn() -> [PortStats; 2] + Send + Sync>;
+
+/// What can be read of the data plane while it runs.
+pub struct Instruments {
+    /// Each worker's counters.
+    pub counters: Vec<Arc<WorkerCounters>>,
+    /// Each worker's latency histograms.
+    pub latency: Vec<LatencyReader>,
+    /// The ports' counters.
+    pub ports: ReadPorts,
+}
+
+/// The control plane of one instance.
+pub struct Control {
+    editor: Arc<Mutex<Editor>>,
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    counters: Vec<Arc<WorkerCounters>>,
+    latency: tokio::sync::Mutex<Vec<LatencyReader>>,
+    ports: ReadPorts,
+    /// Held while something changes: edits and reloads come one after the other.
+    changing: tokio::sync::Mutex<()>,
+    /// Held by whoever reads the table; parts of it are not freed meanwhile.
+    reading: Arc<()>,
+    started: Instant,
+    started_at: SystemTime,
+}
+
+/// A reader's view of the table. Parts of the table are not freed as long as it is there.
+pub(super) struct View {
+    pub(super) snapshot: Arc<Snapshot>,
+    _reading: Arc<()>,
+}
+
+impl Control {
+    /// Puts an editor, and what can be read of its workers, under control.
+    #[must_use]
+    pub fn new(editor: Editor, instruments: Instruments) -> Self {
+        let Instruments { counters, latency, ports } = instruments;
+        Self {
+            snapshots: Arc::clone(editor.publisher().snapshots()),
+            editor: Arc::new(Mutex::new(editor)),
+            counters,
+            latency: tokio::sync::Mutex::new(latency),
+            ports,
+            changing: tokio::sync::Mutex::new(()),
+            reading: Arc::new(()),
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+        }
+    }
+
+    /// Does something with the editor on another thread: it may be busy, and it may take its time.
+    async fn with_editor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Editor) -> T + Send + 'static,
+    ) -> Result<T, ControlError> {
+        let editor = Arc::clone(&self.editor);
+        // The editor changes by whole steps, so it is sound even after a panic in one of them.
+        blocking(move || work(&mut editor.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// The files whose change is a change of the configuration.
+    pub(super) async fn files(&self) -> Result<Vec<PathBuf>, ControlError> {
+        self.with_editor(|editor| editor.config().files().map(Into::into).collect()).await
+    }
+
+    /// The table, to read on the control thread.
+    pub(super) fn view(&self) -> View {
+        let reading = Arc::clone(&self.reading);
+        View { snapshot: self.snapshots.load_full(), _reading: reading }
+    }
+
+    /// Frees what no worker can hold any more. To be called on the control thread, where views
+    /// are made: a view made later cannot reach what is freed here.
+    pub fn collect(&self) {
+        let reading = Arc::strong_count(&self.reading) > 1;
+        if let Ok(mut editor) = self.editor.try_lock() {
+            editor.collect(reading);
+        }
+    }
+
+    /// Reads the configuration anew. The caller and the log hear what came of it.
+    pub async fn reload(&self, options: ReloadOptions) -> Result<ReloadReport, ControlError> {
+        let _changing = self.changing.lock().await;
+        let basis = self.with_editor(|editor| editor.basis()).await?;
+        if options.dry_run {
+            return blocking(move || Ok(prepare(&basis, options)?.report)).await?;
+        }
+        let outcome = match blocking(move || prepare(&basis, options)).await? {
+            Ok(prepared) => self.with_editor(|editor| editor.commit(prepared)).await?,
+            Err(error) => Err(error),
+        };
+        match &outcome {
+            Ok(report) => {
+                let difference = &report.softwires;
+                tracing::info!(
+                    "configuration reloaded: {} keys differ; {} softwires: {} added, {} removed, \
+                     {} changed",
+                    report.settings.len(),
+                    report.total,
+                    difference.added,
+                    difference.removed,
+                    difference.changed,
+                );
+                for warning in &report.warnings {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Err(error) => {
+                tracing::error!("configuration not reloaded, the old one stays: {error}");
+            }
+        }
+        outcome
+    }
+
+    /// Adds softwires, given as rows or as the text of a table file.
+    pub(super) async fn add(
+        &self,
+        rows: Vec<Row>,
+        csv: Option<String>,
+        replace: bool,
+    ) -> Result<Edited, ControlError> {
+        self.change(rows.len(), csv, move |editor, listed| {
+            let mut softwires = Vec::new();
+            let br_addresses = &editor.config().softwires.br_addresses;
+            let mut errors = Vec::new();
+            for (number, row) in rows.iter().enumerate() {
+                match row.softwire(br_addresses) {
+                    Ok(softwire) => softwires.push(softwire),
+                    Err(problem) => errors.push(format!("softwire {}: {problem}", number + 1)),
+                }
+            }
+            if !errors.is_empty() {
+                return Err(ControlError::refused(errors.join("\n")));
+            }
+            softwires.extend(listed);
+            Ok(Batch::Add { softwires, replace })
+        })
+        .await
+    }
+
+    /// Removes softwires, given by their keys or as the text of a table file.
+    pub(super) async fn remove(
+        &self,
+        keys: Vec<Key>,
+        csv: Option<String>,
+    ) -> Result<Edited, ControlError> {
+        self.change(keys.len(), csv, move |_, listed| {
+            Ok(Batch::Remove(keys.into_iter().chain(listed.iter().map(Key::of)).collect()))
+        })
+        .await
+    }
+
+    /// Makes a batch and applies it, off the control thread: fsync takes its time. `rows` is how
+    /// many softwires of the batch come before those of the text.
+    async fn change(
+        &self,
+        rows: usize,
+        csv: Option<String>,
+        batch: impl FnOnce(&Editor, &[Softwire]) -> Result<Batch, ControlError> + Send + 'static,
+    ) -> Result<Edited, ControlError> {
+        let _changing = self.changing.lock().await;
+        let edited = self.with_editor(move |editor| {
+            let listed =
+                csv.map_or_else(|| Ok(file::Parsed::default()), |csv| parse(&csv, editor))?;
+            let batch = batch(editor, &listed.softwires)?;
+            editor.edit(&batch, |number| match number.checked_sub(rows) {
+                Some(row) => format!("line {}", listed.lines.of(row)),
+                None => format!("softwire {}", number + 1),
+            })
+        });
+        let edited = edited.await??;
+        tracing::info!("softwires edited: {} added, {} removed", edited.added, edited.removed);
+        Ok(edited)
+    }
+
+    /// Answers who owns an address, a port, or what a B4 has; in order, perhaps nothing.
+    pub(super) async fn lookup(&self, lookup: Lookup) -> Result<Vec<Softwire>, ControlError> {
+        let table = |view: &View| Arc::clone(&view.snapshot.table);
+        match lookup {
+            Lookup::Ipv4 { ipv4, port: Some(port) } => {
+                Ok(table(&self.view()).lookup(ipv4, port).into_iter().collect())
+            }
+            Lookup::Ipv4 { ipv4, port: None } => Ok(table(&self.view()).at(ipv4)),
+            Lookup::B4 { b4 } => self.with_editor(move |editor| editor.of_b4(b4)).await,
+        }
+    }
+
+    /// The counters; see docs/counters.md.
+    #[must_use]
+    pub fn stats(&self) -> Value {
+        stats_json(&self.counters, (self.ports)(), self.snapshots.load().table.len())
+    }
+
+    /// All latency recorded since the start. A worker that does not answer in time is left out
+    /// with what it recorded since the last reading.
+    pub async fn latency(&self) -> LatencyBook {
+        let mut readers = self.latency.lock().await;
+        for reader in readers.iter_mut() {
+            reader.request();
+        }
+        let deadline = Instant::now() + LATENCY_PATIENCE;
+        // All are asked every time round: `all` would stop at the first that owes an answer.
+        while readers.iter_mut().filter_map(|reader| (!reader.collect()).then_some(())).count() > 0
+        {
+            if Instant::now() > deadline {
+                tracing::warn!("a worker did not hand over its latency histograms: is it stopped?");
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut sum = LatencyBook::default();
+        for reader in readers.iter() {
+            sum.add(reader.total());
+        }
+        sum
+    }
+
+    /// The same as an HdrHistogram log.
+    pub async fn latency_log(&self) -> Result<String, ControlError> {
+        let mut log = Vec::new();
+        self.latency()
+            .await
+            .write_log(&mut log, self.started_at, self.started.elapsed())
+            .map_err(|error| ControlError::internal(format!("the log cannot be made: {error}")))?;
+        String::from_utf8(log).map_err(|error| ControlError::internal(error.to_string()))
+    }
+
+    /// What instance this is.
+    pub async fn status(&self) -> Result<Value, ControlError> {
+        let (uptime, workers) = (self.started.elapsed().as_secs(), self.counters.len());
+        self.with_editor(move |editor| {
+            let config = editor.config();
+            json!({
+                "name": config.instance.name,
+                "version": env!("CARGO_PKG_VERSION"),
+                "pid": std::process::id(),
+                "config": config.path,
+                "uptime-seconds": uptime,
+                "workers": workers,
+                "softwires": editor.publisher().table().len(),
+                "edits": editor.journalled(),
+            })
+        })
+        .await
+    }
+}
+
+/// The softwires of a table file's text.
+fn parse(csv: &str, editor: &Editor) -> Result<file::Parsed, ControlError> {
+    let only_br = match editor.config().softwires.br_addresses[..] {
+        [br] => Some(br),
+        _ => None,
+    };
+    let parsed = file::parse(csv.as_bytes(), only_br);
+    if parsed.errors.is_empty() {
+        return Ok(parsed);
+    }
+    let mut lines: Vec<String> = parsed
+        .errors
+        .iter()
+        .map(|error| format!("line {}: {}: {}", error.line, error.key, error.problem))
+        .collect();
+    if parsed.more_errors > 0 {
+        lines.push(format!("and {} more", parsed.more_errors));
+    }
+    Err(ControlError::refused(lines.join("\n")))
+}
+
+/// Runs something that takes its time on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ControlError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ControlError::internal(format!("the work broke down: {error}")))
+}

@@ -1,0 +1,69 @@
+//! What the control side may see of a port that workers are polling.
+
+use std::sync::{Arc, Weak, atomic::Ordering};
+
+use super::port::Shared;
+
+/// Reads a port's own counters and link. Any thread may hold one; it cannot poll, and it does not
+/// keep the port open.
+#[derive(Debug, Clone)]
+pub struct PortMonitor {
+    shared: Weak<Shared>,
+}
+
+/// What a port says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PortReading {
+    /// Frames lost because the receive ring was full.
+    pub rx_missed: u64,
+    /// Frames lost because no buffer was free.
+    pub rx_nombuf: u64,
+    /// Frames that arrived damaged.
+    pub rx_errors: u64,
+    /// Frames the port accepted and did not send.
+    pub tx_errors: u64,
+    /// The link.
+    pub link: Link,
+}
+
+/// The state of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Link {
+    /// It carries frames.
+    pub up: bool,
+    /// Its speed in Mbit/s, where known.
+    pub megabits: Option<u32>,
+}
+
+impl PortMonitor {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::downgrade(shared) }
+    }
+
+    /// A reading, or `None` when the port is closed.
+    #[must_use]
+    pub fn read(&self) -> Option<PortReading> {
+        let shared = self.shared.upgrade()?;
+        let _one_at_a_time = shared.control();
+        let port = shared.device.id();
+        let mut stats = dpdk_sys::rte_eth_stats::default();
+        let mut link = dpdk_sys::rte_eth_link::default();
+        // SAFETY: the port is open as long as `shared`, and the lock keeps other control calls
+        // out; both structures are ours to fill. A call that fails leaves zeros.
+        unsafe {
+            dpdk_sys::rte_eth_stats_get(port, &raw mut stats);
+            dpdk_sys::rte_eth_link_get_nowait(port, &raw mut link);
+        }
+        let known = link.link_speed != 0 && link.link_speed != dpdk_sys::RTE_ETH_SPEED_NUM_UNKNOWN;
+        Some(PortReading {
+            rx_missed: stats.imissed,
+            rx_nombuf: stats.rx_nombuf,
+            rx_errors: stats.ierrors,
+            tx_errors: stats.oerrors + shared.too_long.load(Ordering::Relaxed),
+            link: Link {
+                up: u32::from(link.link_status()) == dpdk_sys::RTE_ETH_LINK_UP,
+                megabits: known.then_some(link.link_speed),
+            },
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! ICMP errors of our own making (I5, I6).
+
+use super::context::Context;
+use super::limiter::Class;
+use super::outbox::Fate;
+use super::relay::Relay;
+use super::rewrite;
+use crate::frame::{Frame, FramePool};
+use crate::side::Side;
+use crate::wire::ipv4::{self, Ipv4};
+use crate::wire::ipv6::{self, Outer};
+use crate::wire::{icmpv4, icmpv6, protocol};
+
+/// An ICMPv4 packet of ours is at most this long (RFC 1812 section 4.3.2.3).
+const ICMPV4_MOST: usize = 576;
+
+/// An ICMPv6 packet of ours is at most this long (RFC 4443 section 2.4 c).
+const ICMPV6_MOST: usize = 1280;
+
+/// TTL of what we make.
+const TTL: u8 = 64;
+
+/// Precedence of ICMPv4 errors: internetwork control (RFC 1812 section 4.3.2.5).
+const TOS: u8 = 0xc0;
+
+/// What to say in ICMPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Icmpv4Error {
+    /// 3/1: nobody has that address and port.
+    HostUnreachable,
+    /// 3/3: we do not listen there.
+    PortUnreachable,
+    /// 3/4, with the MTU of what is ahead.
+    TooBig(u16),
+    /// 11/0
+    TimeExceeded,
+}
+
+/// How an error gets back to who sent the packet it is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Path {
+    /// By the external interface.
+    External,
+    /// Through the sender's softwire.
+    Softwire {
+        /// The sender's B4.
+        b4: u128,
+        /// The BR address it sent to.
+        br: u128,
+    },
+}
+
+impl Icmpv4Error {
+    fn class(self) -> Class {
+        match self {
+            Self::TooBig(_) => Class::TooBig,
+            Self::TimeExceeded => Class::TimeExceeded,
+            Self::HostUnreachable | Self::PortUnreachable => Class::Icmpv4Error,
+        }
+    }
+
+    /// Type, code and the last four bytes of the fixed part.
+    fn fields(self) -> (u8, u8, u32) {
+        match self {
+            Self::HostUnreachable => (icmpv4::UNREACHABLE, icmpv4::HOST_UNREACHABLE, 0),
+            Self::PortUnreachable => (icmpv4::UNREACHABLE, icmpv4::PORT_UNREACHABLE, 0),
+            Self::TooBig(mtu) => (icmpv4::UNREACHABLE, icmpv4::FRAGMENTATION_NEEDED, mtu.into()),
+            Self::TimeExceeded => (icmpv4::TIME_EXCEEDED, 0, 0),
+        }
+    }
+}
+
+impl<P: FramePool> Relay<P> {
+    /// Says in ICMPv4 what is wrong with a packet, unless nobody may be told (I5), or too much was
+    /// said already (I6).
+    #[cold]
+    pub(super) fn icmpv4_error(
+        &mut self,
+        cx: &Context<'_>,
+        error: Icmpv4Error,
+        about: &Ipv4<'_>,
+        path: Path,
+    ) {
+        let receiver = about.source();
+        if about.is_later_fragment()
+            || icmpv4::may_be_error(about.protocol(), about.payload())
+            || cx.snapshot.is_martian(receiver)
+            || receiver.is_unspecified()
+            || receiver.is_multicast()
+            || receiver.is_broadcast()
+        {
+            return;
+        }
+        let side = match path {
+            Path::External => Side::External,
+            Path::Softwire { .. } => Side::Internal,
+        };
+        let receiver_number = u128::from(u32::from(receiver));
+        let rates = &cx.snapshot.settings.policy.rates;
+        if !self.limiter.allow_error(error.class(), rates, receiver_number, cx.now)
+            || self.send_icmpv4(cx, error, about, path).is_none()
+        {
+            self.counters.of(side).suppressed_errors.add(1);
+        }
+    }
+
+    fn send_icmpv4(
+        &mut self,
+        cx: &Context<'_>,
+        error: Icmpv4Error,
+        about: &Ipv4<'_>,
+        path: Path,
+    ) -> Option<()> {
+        let quoted = about.bytes();
+        let quoted = quoted.get(..ICMPV4_MOST - ipv4::HEADER - icmpv4::HEADER).unwrap_or(quoted);
+        let len = ipv4::HEADER + icmpv4::HEADER + quoted.len();
+        let (side, tunnel) = match path {
+            Path::External => (Side::External, 0),
+            Path::Softwire { .. } => (Side::Internal, ipv6::HEADER),
+        };
+        let ethernet = cx.to_next_hop(side)?;
+        let mut frame = self.pool.frame(ethernet.header_len() + tunnel + len)?;
+        let mut rest = ethernet.write(frame.bytes_mut())?;
+        if let Path::Softwire { b4, br } = path {
+            let (head, inner) = rest.split_first_chunk_mut()?;
+            let policy = &cx.snapshot.settings.policy;
+            ipv6::write_header(head, &rewrite::outer(policy, br, b4, len, TOS, 0));
+            rest = inner;
+        }
+        let (head, message) = rest.split_first_chunk_mut()?;
+        ipv4::write_header(
+            head,
+            len as u16,
+            TTL,
+            protocol::ICMPV4,
+            cx.snapshot.icmpv4_source(),
+            about.source(),
+        );
+        ipv4::set_tos(head, TOS);
+        message.get_mut(icmpv4::HEADER..)?.copy_from_slice(quoted);
+        let (kind, code, last) = error.fields();
+        icmpv4::write_error(message, kind, code, last);
+        self.out[side.index()].push(frame, Fate::Originated, 0).ok()
+    }
+
+    /// Says in ICMPv6 that a packet to `from`, an address of ours, was refused. `about` is that
+    /// packet from its IPv6 header on.
+    #[cold]
+    pub(super) fn icmpv6_error(
+        &mut self,
+        cx: &Context<'_>,
+        code: u8,
+        about: &[u8],
+        from: u128,
+        to: u128,
+    ) {
+        let receiver = std::net::Ipv6Addr::from(to);
+        if receiver.is_unspecified() || receiver.is_multicast() {
+            return;
+        }
+        let rates = &cx.snapshot.settings.policy.rates;
+        if !self.limiter.allow_error(Class::Icmpv6, rates, to, cx.now)
+            || self.send_icmpv6(cx, code, about, from, to).is_none()
+        {
+            self.counters.of(Side::Internal).suppressed_errors.add(1);
+        }
+    }
+
+    fn send_icmpv6(
+        &mut self,
+        cx: &Context<'_>,
+        code: u8,
+        about: &[u8],
+        from: u128,
+        to: u128,
+    ) -> Option<()> {
+        let quoted = about.get(..ICMPV6_MOST - ipv6::HEADER - icmpv6::HEADER).unwrap_or(about);
+        let len = icmpv6::HEADER + quoted.len();
+        let ethernet = cx.to_next_hop(Side::Internal)?;
+        let mut frame = self.pool.frame(ethernet.header_len() + ipv6::HEADER + len)?;
+        let rest = ethernet.write(frame.bytes_mut())?;
+        let (head, message) = rest.split_first_chunk_mut()?;
+        let outer = Outer {
+            traffic_class: 0,
+            flow_label: 0,
+            payload_len: len as u16,
+            next_header: protocol::ICMPV6,
+            hop_limit: cx.snapshot.settings.policy.hop_limit,
+            source: from,
+            destination: to,
+        };
+        ipv6::write_header(head, &outer);
+        message.get_mut(..icmpv6::HEADER)?.fill(0);
+        message.get_mut(icmpv6::HEADER..)?.copy_from_slice(quoted);
+        icmpv6::write(message, icmpv6::UNREACHABLE, code, from.into(), to.into());
+        self.out[Side::Internal.index()].push(frame, Fate::Originated, 0).ok()
+    }
+}

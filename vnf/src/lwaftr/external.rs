@@ -1,0 +1,229 @@
+//! Packets from the Internet: in the order of E0, which tunnel they enter and why some do not.
+
+use arrayvec::ArrayVec;
+
+use super::context::Context;
+use super::errors::{Icmpv4Error, Path};
+use super::keys::{End, Lookup, flow_hash};
+use super::limiter::Class;
+use super::link;
+use super::relay::{Relay, Verdicts};
+use super::rewrite::{self, Place};
+use super::verdict::Verdict;
+use crate::frame::{BURST, Burst, Frame, FramePool};
+use crate::side::Side;
+use crate::softwire::{Key, Slot};
+use crate::telemetry::DropReason;
+use crate::wire::icmpv4::Icmpv4;
+use crate::wire::ipv4::Ipv4;
+use crate::wire::{ipv6, protocol};
+
+/// A packet that awaits the binding table's answer about its destination.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToB4 {
+    /// Its frame's number in the burst.
+    pub(super) frame: usize,
+    pub(super) place: Place,
+    pub(super) lookup: Lookup,
+    /// How its sender is told of errors.
+    pub(super) path: Path,
+    pub(super) decrement_ttl: bool,
+}
+
+/// Packets of one burst that await an answer, and their keys.
+#[derive(Debug, Default)]
+pub(super) struct Waiting<T> {
+    pub(super) packets: ArrayVec<T, BURST>,
+    pub(super) keys: ArrayVec<Key, BURST>,
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn new() -> Self {
+        Self { packets: ArrayVec::new(), keys: ArrayVec::new() }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, packet: T, key: Key) {
+        // A burst's capacity: never full.
+        let _ = self.packets.try_push(packet);
+        let _ = self.keys.try_push(key);
+    }
+}
+
+impl<P: FramePool> Relay<P> {
+    /// Decides about a burst from the external side.
+    pub(super) fn external(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<P::Frame>,
+        verdicts: &mut Verdicts,
+    ) {
+        let mut waiting = Waiting::new();
+        for (number, (frame, verdict)) in burst.iter_mut().zip(verdicts.iter_mut()).enumerate() {
+            match self.classify_external(cx, frame) {
+                Ok((place, lookup)) => {
+                    let packet = ToB4 {
+                        frame: number,
+                        place,
+                        lookup,
+                        path: Path::External,
+                        decrement_ttl: true,
+                    };
+                    waiting.push(packet, lookup.key);
+                }
+                Err(decided) => *verdict = decided,
+            }
+        }
+        self.enter_tunnels(cx, burst, &waiting, verdicts, Verdict::Forward);
+    }
+
+    /// Looks up the destinations of packets and sends each into its softwire; `done` is what
+    /// becomes of those that get there.
+    pub(super) fn enter_tunnels(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<P::Frame>,
+        waiting: &Waiting<ToB4>,
+        verdicts: &mut Verdicts,
+        done: Verdict,
+    ) {
+        let mut slots = [Slot::NOBODY; BURST];
+        cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
+        for (packet, slot) in waiting.packets.iter().zip(slots) {
+            if let (Some(frame), Some(verdict)) =
+                (burst.get_mut(packet.frame), verdicts.get_mut(packet.frame))
+            {
+                *verdict = match self.enter_tunnel(cx, frame, packet, slot) {
+                    Ok(()) => done,
+                    Err(reason) => reason.into(),
+                };
+            }
+        }
+    }
+
+    /// Everything up to the lookup: P1-P3, N4, I1.
+    #[inline]
+    fn classify_external(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &mut P::Frame,
+    ) -> Result<(Place, Lookup), Verdict> {
+        let received =
+            link::check(frame.bytes(), Side::External, &cx.snapshot.settings.external.link)?;
+        if received.is_arp {
+            return Err(self.answer_arp(cx, frame, &received.ethernet));
+        }
+        let start = received.ethernet.header_len();
+        let bytes = frame.bytes().get(start..).unwrap_or_default();
+        if received.ethernet.destination.is_multicast() {
+            return Err(link::group_fate(bytes, cx.snapshot));
+        }
+        let packet = Ipv4::parse(bytes).map_err(DropReason::from)?;
+        check_addresses(cx, &packet)?;
+        let place = Place { start, len: packet.bytes().len() };
+        if cx.snapshot.is_own_ipv4(packet.destination()) {
+            return Err(self.answer_ipv4(cx, frame, &received.ethernet, place));
+        }
+        if packet.protocol() == protocol::ICMPV4 {
+            self.admit_icmp(cx, &packet)?;
+        }
+        Ok((place, Lookup::of(&packet, End::Destination)))
+    }
+
+    /// I1: is ICMP let in, and is this message whole?
+    fn admit_icmp(&mut self, cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
+        let policy = &cx.snapshot.settings.policy;
+        if !policy.allow_incoming_icmpv4 {
+            return Err(DropReason::IcmpNotAllowed);
+        }
+        if !packet.is_fragment() {
+            let icmp = Icmpv4::parse(packet.payload()).ok_or(DropReason::IcmpTruncated)?;
+            if !icmp.verifies() {
+                return Err(DropReason::IcmpBadChecksum);
+            }
+        }
+        let rate = policy.icmpv4_rate;
+        if rate > 0 && !self.limiter.allow(Class::IncomingIcmpv4, rate, cx.now) {
+            return Err(DropReason::RateLimited);
+        }
+        Ok(())
+    }
+
+    /// Everything after the lookup: E7, I2, E6, E8, N3, E3.
+    #[inline]
+    fn enter_tunnel(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &mut P::Frame,
+        to: &ToB4,
+        slot: Slot,
+    ) -> Result<(), DropReason> {
+        let bytes =
+            frame.bytes().get(to.place.start..to.place.start + to.place.len).unwrap_or_default();
+        // It was parsed before; this only finds its fields again.
+        let packet = Ipv4::parse_embedded(bytes).map_err(DropReason::from)?;
+        let Some(ends) = cx.snapshot.table.endpoints(slot) else {
+            return Err(self.no_softwire(cx, &packet, to, slot));
+        };
+        if to.decrement_ttl && packet.ttl() <= 1 {
+            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path);
+            return Err(DropReason::TtlExpired);
+        }
+        let mtu = cx.snapshot.settings.internal.link.mtu;
+        if to.place.len + ipv6::HEADER > usize::from(mtu) {
+            if !packet.dont_fragment() {
+                return Err(DropReason::FragmentationNeeded);
+            }
+            let ahead = mtu - ipv6::HEADER as u16;
+            self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path);
+            return Err(DropReason::TooBig);
+        }
+        let ethernet = cx.to_next_hop(Side::Internal).ok_or(DropReason::NextHopUnresolved)?;
+        let br =
+            cx.snapshot.table.br_addresses().get(usize::from(ends.br)).map_or(0, |&br| br.into());
+        let policy = &cx.snapshot.settings.policy;
+        let outer =
+            rewrite::outer(policy, br, ends.b4, to.place.len, packet.tos(), flow_hash(&packet));
+        if rewrite::encapsulate(frame, to.place, ethernet, &outer, to.decrement_ttl) {
+            Ok(())
+        } else {
+            Err(DropReason::NoBuffer)
+        }
+    }
+
+    #[cold]
+    fn no_softwire(
+        &mut self,
+        cx: &Context<'_>,
+        packet: &Ipv4<'_>,
+        to: &ToB4,
+        slot: Slot,
+    ) -> DropReason {
+        if slot == Slot::PORT_NEEDED {
+            to.lookup.without_port
+        } else if packet.protocol() == protocol::ICMPV4 {
+            DropReason::IcmpNoSoftwire
+        } else {
+            if cx.snapshot.settings.policy.generate_icmpv4_errors {
+                self.icmpv4_error(cx, Icmpv4Error::HostUnreachable, packet, to.path);
+            }
+            DropReason::NoSoftwire
+        }
+    }
+}
+
+/// P3, but for the header itself.
+#[inline]
+pub(super) fn check_addresses(cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
+    let snapshot = cx.snapshot;
+    if snapshot.is_martian(packet.source()) || snapshot.is_martian(packet.destination()) {
+        return Err(DropReason::Ipv4Martian);
+    }
+    if snapshot.is_own_ipv4(packet.source()) {
+        return Err(DropReason::Ipv4SourceIsOurs);
+    }
+    if packet.has_source_route() && !snapshot.settings.policy.allow_source_route {
+        return Err(DropReason::Ipv4SourceRoute);
+    }
+    Ok(())
+}

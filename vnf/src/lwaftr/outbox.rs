@@ -1,0 +1,118 @@
+//! Frames on their way to a port, and what their being sent will mean for the counters: a frame
+//! is forwarded only once the port accepted it (A1).
+
+use arrayvec::ArrayVec;
+
+use crate::frame::{Frame, TX_BURST, TxBurst, TxQueue};
+use crate::side::Side;
+use crate::telemetry::{DropReason, WorkerCounters};
+
+/// What a frame to be sent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Received on the other interface.
+    Forwarded,
+    /// Received on this interface, for another B4.
+    Hairpinned,
+    /// A received frame made an answer.
+    Answered,
+    /// Ours.
+    Originated,
+}
+
+/// What to count when a frame was sent, or was not.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    fate: Fate,
+    received_len: u32,
+    len: u32,
+}
+
+/// Frames waiting for one port.
+#[derive(Debug)]
+pub(super) struct Outbox<F> {
+    frames: TxBurst<F>,
+    origins: ArrayVec<Origin, TX_BURST>,
+}
+
+/// Packets that a port accepted, by what was done to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Received on the other interface: encapsulated if sent on the internal one, decapsulated if
+    /// sent on the external one.
+    pub forwarded: u64,
+    /// From one B4 to another.
+    pub hairpinned: u64,
+}
+
+impl<F: Frame> Outbox<F> {
+    pub(super) fn new() -> Self {
+        Self { frames: TxBurst::new(), origins: ArrayVec::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Adds a frame; gives it back when there is no room.
+    #[inline]
+    pub(super) fn push(&mut self, frame: F, fate: Fate, received_len: usize) -> Result<(), F> {
+        let origin =
+            Origin { fate, received_len: received_len as u32, len: frame.bytes().len() as u32 };
+        self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
+        // Both have the same capacity and length.
+        let _ = self.origins.try_push(origin);
+        Ok(())
+    }
+
+    /// Hands everything to the port and counts: what it accepted as sent, the rest as dropped by
+    /// the interface it was received on.
+    pub(super) fn flush(
+        &mut self,
+        side: Side,
+        queue: &mut impl TxQueue<Frame = F>,
+        counters: &WorkerCounters,
+    ) -> Sent {
+        let mut accepted = 0;
+        while !self.frames.is_empty() {
+            match queue.transmit(&mut self.frames) {
+                0 => break,
+                more => accepted += more,
+            }
+        }
+        self.frames.clear();
+        let here = counters.of(side);
+        let (mut sent, mut answered, mut originated, mut bytes) = (Sent::default(), 0, 0, 0);
+        let accepted = accepted.min(self.origins.len());
+        for origin in &self.origins[..accepted] {
+            bytes += u64::from(origin.len);
+            match origin.fate {
+                Fate::Forwarded => sent.forwarded += 1,
+                Fate::Hairpinned => sent.hairpinned += 1,
+                Fate::Answered => answered += 1,
+                Fate::Originated => originated += 1,
+            }
+        }
+        here.out_packets.add(accepted as u64);
+        here.out_bytes.add(bytes);
+        counters.of(side.other()).forwarded.add(sent.forwarded);
+        here.hairpinned.add(sent.hairpinned);
+        here.answered.add(answered);
+        here.originated.add(originated);
+        for origin in &self.origins[accepted..] {
+            count_refused(*origin, side, counters);
+        }
+        self.origins.clear();
+        sent
+    }
+}
+
+/// Counts a frame that could not be sent.
+fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
+    let received_on = match origin.fate {
+        Fate::Forwarded => side.other(),
+        Fate::Hairpinned | Fate::Answered => side,
+        Fate::Originated => return counters.of(side).suppressed_errors.add(1),
+    };
+    counters.of(received_on).drops[DropReason::TxFull.index()].count(origin.received_len as usize);
+}

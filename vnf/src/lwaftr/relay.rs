@@ -1,0 +1,173 @@
+//! One worker's relay: takes bursts, decides about each frame, counts, and keeps what is to be
+//! sent until the worker sends it.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::context::Context;
+use super::limiter::Limiter;
+use super::link;
+use super::neighbours::{NextHops, Resolver};
+use super::outbox::{Fate, Outbox, Sent};
+use super::snapshot::Snapshot;
+use super::verdict::Verdict;
+use crate::frame::{BURST, Burst, Frame, FramePool, TxQueue};
+use crate::side::Side;
+use crate::telemetry::{DropReason, WorkerCounters};
+
+/// What becomes of each frame of a burst.
+pub(super) type Verdicts = [Verdict; BURST];
+
+/// What a relay is made of.
+#[derive(Debug)]
+pub struct RelayParts<P> {
+    /// Where frames of its own come from.
+    pub pool: P,
+    /// What it counts.
+    pub counters: Arc<WorkerCounters>,
+    /// What all workers know of the next hops.
+    pub next_hops: Arc<NextHops>,
+    /// How many workers share the rate limits.
+    pub workers: usize,
+    /// Whether this is the worker that runs the timers: one of them must.
+    pub runs_timers: bool,
+    /// Of everything random; a process takes an unpredictable one.
+    pub seed: u64,
+}
+
+/// One worker's relay.
+#[derive(Debug)]
+pub struct Relay<P: FramePool> {
+    pub(super) pool: P,
+    pub(super) counters: Arc<WorkerCounters>,
+    pub(super) next_hops: Arc<NextHops>,
+    pub(super) limiter: Limiter,
+    pub(super) out: [Outbox<P::Frame>; 2],
+    resolver: Option<Resolver>,
+}
+
+impl<P: FramePool> Relay<P> {
+    /// A relay with nothing under way.
+    #[must_use]
+    pub fn new(parts: RelayParts<P>) -> Self {
+        Self {
+            pool: parts.pool,
+            counters: parts.counters,
+            next_hops: parts.next_hops,
+            limiter: Limiter::new(parts.workers, parts.seed),
+            out: [Outbox::new(), Outbox::new()],
+            resolver: parts.runs_timers.then(Resolver::default),
+        }
+    }
+
+    /// Takes what one port received; leaves `burst` empty. What is to be sent waits for
+    /// [`Self::send`], which must come before the next burst. `now` is in nanoseconds and never
+    /// goes back. On a port that both sides share, `side` does not matter.
+    pub fn receive(
+        &mut self,
+        side: Side,
+        snapshot: &Snapshot,
+        now: u64,
+        burst: &mut Burst<P::Frame>,
+    ) {
+        for frame in burst.iter() {
+            frame.prefetch_bytes();
+        }
+        let next_hops = Arc::clone(&self.next_hops);
+        let cx = Context::new(snapshot, &next_hops, now);
+        if !snapshot.settings.on_a_stick {
+            return self.receive_on(&cx, side, burst);
+        }
+        let mut internal = Burst::new();
+        let mut external = Burst::new();
+        for frame in burst.drain(..) {
+            let burst = match link::side_of(frame.bytes(), snapshot) {
+                Side::External => &mut external,
+                Side::Internal => &mut internal,
+            };
+            // Each is as large as the burst that is split.
+            let _ = burst.try_push(frame);
+        }
+        self.receive_on(&cx, Side::External, &mut external);
+        self.receive_on(&cx, Side::Internal, &mut internal);
+    }
+
+    /// Runs what is due by now; what is to be sent waits for [`Self::send`].
+    pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
+        let Some(mut resolver) = self.resolver.take() else { return };
+        let next_hops = Arc::clone(&self.next_hops);
+        for side in Side::BOTH {
+            if let Some(question) = resolver.due(side, &snapshot.settings, &next_hops, now) {
+                let cx = Context::new(snapshot, &next_hops, now);
+                if self.ask(&cx, question).is_none() {
+                    self.counters.of(side).suppressed_errors.add(1);
+                }
+            }
+        }
+        self.resolver = Some(resolver);
+    }
+
+    /// True when frames wait to be sent on this side.
+    #[must_use]
+    pub fn has_to_send(&self, side: Side) -> bool {
+        !self.out[side.index()].is_empty()
+    }
+
+    /// Sends what waits for this side, and counts what became of it.
+    pub fn send(&mut self, side: Side, queue: &mut impl TxQueue<Frame = P::Frame>) -> Sent {
+        self.out[side.index()].flush(side, queue, &self.counters)
+    }
+
+    /// Counts frames that a queue received but could not hand over ([`DropReason::NoBuffer`]).
+    pub fn count_unreadable(&self, side: Side, (packets, bytes): (u64, u64)) {
+        let counters = self.counters.of(side);
+        counters.in_packets.add(packets);
+        counters.in_bytes.add(bytes);
+        counters.drops[DropReason::NoBuffer.index()].add(packets, bytes);
+    }
+
+    fn receive_on(&mut self, cx: &Context<'_>, side: Side, burst: &mut Burst<P::Frame>) {
+        if burst.is_empty() {
+            return;
+        }
+        let mut lens = ArrayVec::<u32, BURST>::new();
+        let mut bytes = 0;
+        for frame in burst.iter() {
+            let len = frame.bytes().len() as u32;
+            bytes += u64::from(len);
+            let _ = lens.try_push(len);
+        }
+        let counters = self.counters.of(side);
+        counters.in_packets.add(burst.len() as u64);
+        counters.in_bytes.add(bytes);
+        let mut verdicts = [Verdict::Consume; BURST];
+        match side {
+            Side::External => self.external(cx, burst, &mut verdicts),
+            Side::Internal => self.internal(cx, burst, &mut verdicts),
+        }
+        for ((frame, verdict), len) in burst.drain(..).zip(verdicts).zip(lens) {
+            self.carry_out(side, frame, verdict, len as usize);
+        }
+    }
+
+    /// Counts a frame that ends here, and puts one that leaves where it leaves by.
+    #[inline]
+    fn carry_out(&mut self, side: Side, frame: P::Frame, verdict: Verdict, len: usize) {
+        let (to, fate) = match verdict {
+            Verdict::Forward => (side.other(), Fate::Forwarded),
+            Verdict::Hairpin => (side, Fate::Hairpinned),
+            Verdict::Answer => (side, Fate::Answered),
+            Verdict::Consume => return self.counters.of(side).consumed.add(1),
+            Verdict::Ignore(reason) => {
+                return self.counters.of(side).ignored[reason.index()].count(len);
+            }
+            Verdict::Drop(reason) => {
+                return self.counters.of(side).drops[reason.index()].count(len);
+            }
+        };
+        if self.out[to.index()].push(frame, fate, len).is_err() {
+            self.counters.of(side).drops[DropReason::TxFull.index()].count(len);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The immutable configuration that all workers read, replaced as a whole.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use super::settings::Settings;
+use crate::side::Side;
+use crate::softwire::BindingTable;
+use crate::wire::ipv6::solicited_node;
+
+/// Settings, the binding table, and what the fast path wants to have worked out beforehand.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What the relay is told to do.
+    pub settings: Settings,
+    /// All softwires.
+    pub table: Arc<BindingTable>,
+    martians: Martians,
+    own_ipv4: Box<[u32]>,
+    br_addresses: Box<[u128]>,
+    /// Internal and link-local addresses.
+    own_ipv6: Box<[u128]>,
+    /// Groups that we must listen to.
+    groups: Box<[u128]>,
+}
+
+/// Networks that are neither source nor destination, with a bit for each first octet that some of
+/// them has: most addresses need no more than that bit.
+#[derive(Debug)]
+struct Martians {
+    octets: [u64; 4],
+    networks: Box<[Ipv4Net]>,
+}
+
+impl Snapshot {
+    /// Works out what the fast path needs.
+    #[must_use]
+    pub fn new(settings: Settings, table: Arc<BindingTable>) -> Self {
+        let internal = settings.internal.addresses.iter().map(Ipv6Net::addr);
+        let own: Vec<Ipv6Addr> = internal.chain([settings.internal.link_local]).collect();
+        let ours = own.iter().chain(&settings.br_addresses);
+        let mut groups: Vec<u128> = ours.map(|&address| solicited_node(address).into()).collect();
+        groups.push(ALL_NODES.into());
+        Self {
+            martians: Martians::new(&settings.policy.martians),
+            own_ipv4: settings.external.addresses.iter().map(|net| net.addr().into()).collect(),
+            br_addresses: settings.br_addresses.iter().map(|&br| br.into()).collect(),
+            own_ipv6: own.into_iter().map(Into::into).collect(),
+            groups: groups.into(),
+            settings,
+            table,
+        }
+    }
+
+    /// Is this one of our external addresses?
+    #[inline]
+    pub(super) fn is_own_ipv4(&self, address: Ipv4Addr) -> bool {
+        self.own_ipv4.contains(&address.into())
+    }
+
+    /// Is this one of our tunnel endpoints?
+    #[inline]
+    pub(super) fn is_br(&self, address: u128) -> bool {
+        self.br_addresses.contains(&address)
+    }
+
+    /// Is this one of our IPv6 addresses, BR addresses among them?
+    pub(super) fn is_own_ipv6(&self, address: u128) -> bool {
+        self.own_ipv6.contains(&address) || self.is_br(address)
+    }
+
+    /// Is this ff02::1, or the solicited-node group of an address of ours?
+    pub(super) fn is_own_group(&self, address: u128) -> bool {
+        self.groups.contains(&address)
+    }
+
+    /// Is this address in a network that is no source and no destination (P3)?
+    #[inline]
+    pub(super) fn is_martian(&self, address: Ipv4Addr) -> bool {
+        self.martians.contains(address)
+    }
+
+    /// Is this the broadcast address, of all networks or of one that we are on?
+    pub(super) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        address.is_broadcast()
+            || self.settings.external.addresses.iter().any(|net| {
+                net.prefix_len() < 31 && (net.broadcast() == address || net.network() == address)
+            })
+    }
+
+    /// The source of ICMPv4 that we make (I5).
+    pub(super) fn icmpv4_source(&self) -> Ipv4Addr {
+        let first = || self.settings.external.addresses.first().map(Ipv4Net::addr);
+        self.settings.policy.icmpv4_source.or_else(first).unwrap_or(Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// The link of one side.
+    pub(super) fn link(&self, side: Side) -> &super::settings::Link {
+        match side {
+            Side::External => &self.settings.external.link,
+            Side::Internal => &self.settings.internal.link,
+        }
+    }
+}
+
+/// ff02::1
+pub(super) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+impl Martians {
+    fn new(networks: &[Ipv4Net]) -> Self {
+        let mut octets = [0; 4];
+        for network in networks {
+            let [first, last] = [network.network(), network.broadcast()].map(|net| net.octets()[0]);
+            for octet in first..=last {
+                octets[usize::from(octet / 64)] |= 1 << (octet % 64);
+            }
+        }
+        Self { octets, networks: networks.into() }
+    }
+
+    #[inline]
+    fn contains(&self, address: Ipv4Addr) -> bool {
+        let octet = address.octets()[0];
+        self.octets[usize::from(octet / 64)] >> (octet % 64) & 1 == 1
+            && self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn martians_are_exactly_the_networks() {
+        let networks: Vec<Ipv4Net> =
+            ["0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map(|net| net.parse().unwrap()).into();
+        let martians = Martians::new(&networks);
+        for (text, expected) in [
+            ("0.0.0.0", true),
+            ("0.255.255.255", true),
+            ("1.0.0.0", false),
+            ("169.253.255.255", false),
+            ("169.254.0.1", true),
+            ("223.255.255.255", false),
+            ("224.0.0.0", true),
+            ("255.255.255.255", true),
+        ] {
+            assert_eq!(martians.contains(text.parse().unwrap()), expected, "{text}");
+        }
+    }
+}

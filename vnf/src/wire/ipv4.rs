@@ -1,0 +1,294 @@
+//! IPv4 (RFC 791).
+
+use std::net::Ipv4Addr;
+
+use super::{be16, be32, checksum, checksum::Sum};
+
+/// Bytes of a header without options.
+pub const HEADER: usize = 20;
+
+const MORE_FRAGMENTS: u16 = 0x2000;
+const DONT_FRAGMENT: u16 = 0x4000;
+const OFFSET: u16 = 0x1fff;
+
+/// A packet whose header is whole, consistent and, unless said otherwise, verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Ipv4<'a> {
+    head: &'a [u8; HEADER],
+    /// Exactly the packet: header, options and payload, without what followed it in the frame.
+    packet: &'a [u8],
+}
+
+/// Why bytes are not an IPv4 packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// Fewer bytes than a header, or than the header says.
+    Truncated,
+    /// Version, header length or total length impossible.
+    BadHeader,
+    /// The header's checksum is wrong.
+    BadChecksum,
+}
+
+impl<'a> Ipv4<'a> {
+    /// The packet at the start of `bytes`, which may be longer.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let packet = Self::parse_embedded(bytes)?;
+        let claimed = usize::from(packet.total_len());
+        let packet = Self { packet: bytes.get(..claimed).ok_or(Malformed::Truncated)?, ..packet };
+        // Without options, the usual case, the sum is over a fixed size.
+        let verified = if packet.header_len() == HEADER {
+            Sum::default().bytes(packet.head).verifies()
+        } else {
+            Sum::default().bytes(packet.header()).verifies()
+        };
+        if verified { Ok(packet) } else { Err(Malformed::BadChecksum) }
+    }
+
+    /// A packet as it stands in an ICMP error: perhaps cut short, its checksum perhaps stale.
+    #[inline]
+    pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let head: &[u8; HEADER] = bytes.first_chunk().ok_or(Malformed::Truncated)?;
+        let packet = Self { head, packet: bytes };
+        let header_len = packet.header_len();
+        if head[0] >> 4 != 4 || header_len < HEADER || header_len > usize::from(packet.total_len())
+        {
+            return Err(Malformed::BadHeader);
+        }
+        if header_len > bytes.len() {
+            return Err(Malformed::Truncated);
+        }
+        Ok(packet)
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.packet
+    }
+
+    /// Bytes of the header with its options.
+    #[inline]
+    #[must_use]
+    pub fn header_len(&self) -> usize {
+        usize::from(self.head[0] & 0x0f) * 4
+    }
+
+    /// The header with its options.
+    #[must_use]
+    pub fn header(&self) -> &'a [u8] {
+        self.packet.get(..self.header_len()).unwrap_or(self.head)
+    }
+
+    /// What follows the header.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.packet.get(self.header_len()..).unwrap_or_default()
+    }
+
+    /// Total length, as the header says.
+    #[inline]
+    #[must_use]
+    pub fn total_len(&self) -> u16 {
+        be16(self.head, 2)
+    }
+
+    /// DSCP and ECN.
+    #[inline]
+    #[must_use]
+    pub fn tos(&self) -> u8 {
+        self.head[1]
+    }
+
+    /// Must not be fragmented on its way.
+    #[inline]
+    #[must_use]
+    pub fn dont_fragment(&self) -> bool {
+        be16(self.head, 6) & DONT_FRAGMENT != 0
+    }
+
+    /// One of several fragments, the first among them.
+    #[inline]
+    #[must_use]
+    pub fn is_fragment(&self) -> bool {
+        be16(self.head, 6) & (MORE_FRAGMENTS | OFFSET) != 0
+    }
+
+    /// A fragment that does not start the packet.
+    #[must_use]
+    pub fn is_later_fragment(&self) -> bool {
+        be16(self.head, 6) & OFFSET != 0
+    }
+
+    /// Time to live.
+    #[inline]
+    #[must_use]
+    pub fn ttl(&self) -> u8 {
+        self.head[8]
+    }
+
+    /// What the payload is.
+    #[inline]
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.head[9]
+    }
+
+    /// Source address.
+    #[inline]
+    #[must_use]
+    pub fn source(&self) -> Ipv4Addr {
+        Ipv4Addr::from(be32(self.head, 12))
+    }
+
+    /// Destination address.
+    #[inline]
+    #[must_use]
+    pub fn destination(&self) -> Ipv4Addr {
+        Ipv4Addr::from(be32(self.head, 16))
+    }
+
+    /// True when a loose or strict source-route option is among the options.
+    #[must_use]
+    pub fn has_source_route(&self) -> bool {
+        const END: u8 = 0;
+        const NOP: u8 = 1;
+        let mut options = self.header().get(HEADER..).unwrap_or_default();
+        loop {
+            match options {
+                [] | [END, ..] => return false,
+                [NOP, rest @ ..] => options = rest,
+                [131 | 137, ..] => return true,
+                [_, len, ..] if usize::from(*len) >= 2 => {
+                    options = options.get(usize::from(*len)..).unwrap_or_default();
+                }
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// Lowers the TTL of the header at the start of `packet` by one, and its checksum with it.
+#[inline]
+pub fn decrement_ttl(packet: &mut [u8]) {
+    if let Some(head) = packet.first_chunk_mut::<HEADER>() {
+        let old = be16(head, 8);
+        head[8] = head[8].wrapping_sub(1);
+        let sum = checksum::update(be16(head, 10), old, be16(head, 8));
+        head[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Replaces DSCP and ECN of the header at the start of `packet`, and its checksum.
+pub fn set_tos(packet: &mut [u8], tos: u8) {
+    if let Some(head) = packet.first_chunk_mut::<HEADER>() {
+        let old = be16(head, 0);
+        head[1] = tos;
+        let sum = checksum::update(be16(head, 10), old, be16(head, 0));
+        head[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Makes the packet one from its destination to its source, with this TTL, and its checksum right.
+pub fn turn_around(packet: &mut [u8], ttl: u8) {
+    let Some(header_len) = packet.first().map(|first| usize::from(first & 0x0f) * 4) else {
+        return;
+    };
+    let Some(header) = packet.get_mut(..header_len) else { return };
+    if let Some(head) = header.first_chunk_mut::<HEADER>() {
+        let (source, destination) = head[12..20].split_at_mut(4);
+        source.swap_with_slice(destination);
+        head[8] = ttl;
+        head[10..12].fill(0);
+    }
+    let sum = Sum::default().bytes(header).finish();
+    if let Some(head) = header.first_chunk_mut::<HEADER>() {
+        head[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Writes a header without options. `total_len` counts it in.
+pub fn write_header(
+    head: &mut [u8; HEADER],
+    total_len: u16,
+    ttl: u8,
+    protocol: u8,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+) {
+    *head = [0; HEADER];
+    head[0] = 0x45;
+    head[2..4].copy_from_slice(&total_len.to_be_bytes());
+    head[8] = ttl;
+    head[9] = protocol;
+    head[12..16].copy_from_slice(&source.octets());
+    head[16..20].copy_from_slice(&destination.octets());
+    let sum = Sum::default().bytes(head).finish();
+    head[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet() -> Vec<u8> {
+        let mut bytes = vec![0; 28];
+        let (source, destination) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(203, 0, 113, 7));
+        write_header(
+            bytes.first_chunk_mut().unwrap(),
+            28,
+            64,
+            super::super::protocol::UDP,
+            source,
+            destination,
+        );
+        bytes
+    }
+
+    #[test]
+    fn reads_what_was_written() {
+        let bytes = packet();
+        let ipv4 = Ipv4::parse(&bytes).unwrap();
+        assert_eq!((ipv4.ttl(), ipv4.protocol(), ipv4.total_len()), (64, 17, 28));
+        assert_eq!(ipv4.source(), Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!(ipv4.destination(), Ipv4Addr::new(203, 0, 113, 7));
+        assert!(!ipv4.is_fragment() && !ipv4.dont_fragment() && !ipv4.has_source_route());
+        assert_eq!(ipv4.payload().len(), 8);
+    }
+
+    #[test]
+    fn a_claim_is_checked_against_what_is_there() {
+        let bytes = packet();
+        assert_eq!(Ipv4::parse(&bytes[..27]).unwrap_err(), Malformed::Truncated);
+        assert_eq!(Ipv4::parse(&bytes[..19]).unwrap_err(), Malformed::Truncated);
+        let with = |at: usize, value| {
+            let mut bytes = packet();
+            bytes[at] = value;
+            Ipv4::parse(&bytes).unwrap_err()
+        };
+        assert_eq!(with(0, 0x65), Malformed::BadHeader);
+        assert_eq!(with(0, 0x44), Malformed::BadHeader);
+        assert_eq!(with(0, 0x4f), Malformed::BadHeader);
+        assert_eq!(with(3, 19), Malformed::BadHeader);
+        assert_eq!(with(11, 0), Malformed::BadChecksum);
+    }
+
+    #[test]
+    fn changes_keep_the_checksum_right() {
+        let mut bytes = packet();
+        decrement_ttl(&mut bytes);
+        set_tos(&mut bytes, 0xb9);
+        assert_eq!(Ipv4::parse(&bytes).map(|ipv4| (ipv4.ttl(), ipv4.tos())), Ok((63, 0xb9)));
+        turn_around(&mut bytes, 33);
+        let ipv4 = Ipv4::parse(&bytes).unwrap();
+        assert_eq!((ipv4.ttl(), ipv4.destination()), (33, Ipv4Addr::new(192, 0, 2, 1)));
+    }
+
+    impl PartialEq for Ipv4<'_> {
+        fn eq(&self, other: &Self) -> bool {
+            self.packet == other.packet
+        }
+    }
+}

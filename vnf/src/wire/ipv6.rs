@@ -1,0 +1,280 @@
+//! IPv6 (RFC 8200) and the extension headers in front of a tunnelled packet.
+
+use std::net::Ipv6Addr;
+
+use super::{be16, protocol};
+
+/// Bytes of the fixed header.
+pub const HEADER: usize = 40;
+
+/// Extension headers that are walked, at most.
+const CHAIN_HEADERS: usize = 8;
+
+/// Bytes of extension headers that are walked, at most.
+const CHAIN_BYTES: usize = 256;
+
+/// A packet whose fixed header is whole and whose payload is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Ipv6<'a> {
+    head: &'a [u8; HEADER],
+    payload: &'a [u8],
+}
+
+/// Why bytes are not an IPv6 packet, or not one that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// Fewer bytes than a header, or than the header says.
+    Truncated,
+    /// The version is not 6.
+    BadVersion,
+    /// More extension headers than are walked.
+    ChainTooLong,
+    /// A routing header that is forbidden or not finished.
+    RoutingHeader,
+    /// An unknown option that says to discard.
+    UnknownOption,
+}
+
+/// What stands behind the extension headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Upper<'a> {
+    /// What it is: a protocol number, or [`protocol::FRAGMENT`].
+    pub protocol: u8,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Ipv6<'a> {
+    /// The packet at the start of `bytes`, which may be longer.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (head, rest) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
+        if head[0] >> 4 != 6 {
+            return Err(Malformed::BadVersion);
+        }
+        let payload = rest.get(..usize::from(be16(head, 4))).ok_or(Malformed::Truncated)?;
+        Ok(Self { head, payload })
+    }
+
+    /// What follows the fixed header, up to the payload length.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// DSCP and ECN.
+    #[inline]
+    #[must_use]
+    pub fn traffic_class(&self) -> u8 {
+        self.head[0] << 4 | self.head[1] >> 4
+    }
+
+    /// What follows the fixed header.
+    #[inline]
+    #[must_use]
+    pub fn next_header(&self) -> u8 {
+        self.head[6]
+    }
+
+    /// Hop limit.
+    #[must_use]
+    pub fn hop_limit(&self) -> u8 {
+        self.head[7]
+    }
+
+    /// Source address, its first octet in the highest byte.
+    #[inline]
+    #[must_use]
+    pub fn source(&self) -> u128 {
+        self.address(8)
+    }
+
+    /// Destination address, its first octet in the highest byte.
+    #[inline]
+    #[must_use]
+    pub fn destination(&self) -> u128 {
+        self.address(24)
+    }
+
+    #[inline]
+    fn address(&self, at: usize) -> u128 {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&self.head[at..at + 16]);
+        u128::from_be_bytes(octets)
+    }
+
+    /// Walks hop-by-hop, destination-options and routing headers.
+    #[inline]
+    pub fn upper(&self) -> Result<Upper<'a>, Malformed> {
+        let upper = Upper { protocol: self.next_header(), payload: self.payload };
+        match upper.protocol {
+            protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING => walk(upper),
+            _ => Ok(upper),
+        }
+    }
+}
+
+#[cold]
+fn walk(mut at: Upper<'_>) -> Result<Upper<'_>, Malformed> {
+    let mut walked = 0;
+    for count in 0..=CHAIN_HEADERS {
+        let kind = at.protocol;
+        if !matches!(kind, protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING)
+        {
+            return Ok(at);
+        }
+        // Hop-by-hop options come first or not at all (RFC 8200 section 4.1).
+        if count == CHAIN_HEADERS || kind == protocol::HOP_BY_HOP && count > 0 {
+            break;
+        }
+        let &[next, units, ..] = at.payload else { return Err(Malformed::Truncated) };
+        let len = (usize::from(units) + 1) * 8;
+        walked += len;
+        if walked > CHAIN_BYTES {
+            break;
+        }
+        let (header, rest) = at.payload.split_at_checked(len).ok_or(Malformed::Truncated)?;
+        if kind == protocol::ROUTING {
+            check_routing(header)?;
+        } else {
+            check_options(header.get(2..).unwrap_or_default())?;
+        }
+        at = Upper { protocol: next, payload: rest };
+    }
+    Err(Malformed::ChainTooLong)
+}
+
+/// Type 0 is forbidden (RFC 5095); other types must have been used up.
+fn check_routing(header: &[u8]) -> Result<(), Malformed> {
+    match header {
+        [_, _, kind, 0, ..] if *kind != 0 => Ok(()),
+        _ => Err(Malformed::RoutingHeader),
+    }
+}
+
+/// Unknown options may be skipped only when their two highest bits are 00 (RFC 8200 section 4.2).
+/// The tunnel encapsulation limit (RFC 2473 section 4.1.1) is known.
+fn check_options(mut options: &[u8]) -> Result<(), Malformed> {
+    const PAD1: u8 = 0;
+    const TUNNEL_ENCAPSULATION_LIMIT: u8 = 4;
+    loop {
+        options = match options {
+            [] => return Ok(()),
+            [PAD1, rest @ ..] => rest,
+            [kind, len, rest @ ..] => {
+                if kind >> 6 != 0 && *kind != TUNNEL_ENCAPSULATION_LIMIT {
+                    return Err(Malformed::UnknownOption);
+                }
+                rest.get(usize::from(*len)..).ok_or(Malformed::Truncated)?
+            }
+            [_] => return Err(Malformed::Truncated),
+        };
+    }
+}
+
+/// What makes one outer header differ from another.
+#[derive(Debug, Clone, Copy)]
+pub struct Outer {
+    /// Traffic class.
+    pub traffic_class: u8,
+    /// Flow label, 20 bits.
+    pub flow_label: u32,
+    /// Bytes behind the header.
+    pub payload_len: u16,
+    /// What they are.
+    pub next_header: u8,
+    /// Hop limit.
+    pub hop_limit: u8,
+    /// Source, its first octet in the highest byte.
+    pub source: u128,
+    /// Destination, its first octet in the highest byte.
+    pub destination: u128,
+}
+
+/// Writes a header.
+#[inline]
+pub fn write_header(head: &mut [u8; HEADER], outer: &Outer) {
+    let first = 6 << 28 | u32::from(outer.traffic_class) << 20 | outer.flow_label & 0xf_ffff;
+    head[0..4].copy_from_slice(&first.to_be_bytes());
+    head[4..6].copy_from_slice(&outer.payload_len.to_be_bytes());
+    head[6] = outer.next_header;
+    head[7] = outer.hop_limit;
+    head[8..24].copy_from_slice(&outer.source.to_be_bytes());
+    head[24..40].copy_from_slice(&outer.destination.to_be_bytes());
+}
+
+/// The solicited-node multicast address of an address (RFC 4291 section 2.7.1).
+#[must_use]
+pub fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    const PREFIX: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
+    Ipv6Addr::from(PREFIX | u128::from(address) & 0x00ff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(next_header: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        let outer = Outer {
+            traffic_class: 0xb8,
+            flow_label: 0x12345,
+            payload_len: payload.len() as u16,
+            next_header,
+            hop_limit: 64,
+            source: 1,
+            destination: 2,
+        };
+        write_header(bytes.first_chunk_mut().unwrap(), &outer);
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    fn upper(next_header: u8, payload: &[u8]) -> Result<(u8, usize), Malformed> {
+        let bytes = packet(next_header, payload);
+        let ipv6 = Ipv6::parse(&bytes)?;
+        ipv6.upper().map(|upper| (upper.protocol, upper.payload.len()))
+    }
+
+    #[test]
+    fn reads_what_was_written() {
+        let bytes = packet(4, &[0; 20]);
+        let ipv6 = Ipv6::parse(&bytes).unwrap();
+        assert_eq!((ipv6.traffic_class(), ipv6.hop_limit(), ipv6.next_header()), (0xb8, 64, 4));
+        assert_eq!((ipv6.source(), ipv6.destination()), (1, 2));
+        assert_eq!(upper(4, &[0; 20]), Ok((4, 20)));
+        assert_eq!(Ipv6::parse(&bytes[..59]).err(), Some(Malformed::Truncated));
+    }
+
+    #[test]
+    fn walks_extension_headers_within_bounds() {
+        // The option Linux tunnels send: limit 4, padded.
+        let limit = [4, 0, 4, 1, 4, 1, 1, 0];
+        assert_eq!(upper(protocol::DESTINATION_OPTIONS, &limit), Ok((4, 0)));
+        assert_eq!(upper(60, &[4, 0, 0x80, 0, 0, 0, 0, 0]), Err(Malformed::UnknownOption));
+        assert_eq!(upper(60, &[4, 0, 0x1e, 0, 0, 0, 0, 0]), Ok((4, 0)));
+        assert_eq!(upper(60, &[4, 0, 1, 9, 0, 0, 0, 0]), Err(Malformed::Truncated));
+        assert_eq!(upper(60, &[4, 1, 0, 0, 0, 0, 0, 0]), Err(Malformed::Truncated));
+        assert_eq!(upper(43, &[4, 0, 0, 0, 0, 0, 0, 0]), Err(Malformed::RoutingHeader));
+        assert_eq!(upper(43, &[4, 0, 2, 1, 0, 0, 0, 0]), Err(Malformed::RoutingHeader));
+        assert_eq!(upper(43, &[4, 0, 2, 0, 0, 0, 0, 0]), Ok((4, 0)));
+        let mut chain = [60, 0, 1, 4, 0, 0, 0, 0].repeat(7);
+        chain.extend([4, 0, 1, 4, 0, 0, 0, 0]);
+        assert_eq!(upper(60, &chain), Ok((4, 0)));
+        chain.splice(0..0, [60, 0, 1, 4, 0, 0, 0, 0]);
+        assert_eq!(upper(60, &chain), Err(Malformed::ChainTooLong));
+        assert_eq!(upper(60, &[&[4, 31], &[0; 254][..]].concat()), Ok((4, 0)));
+        assert_eq!(upper(60, &[&[4, 32], &[0; 262][..]].concat()), Err(Malformed::ChainTooLong));
+        assert_eq!(
+            upper(60, &[0, 0, 1, 4, 0, 0, 0, 0, 4, 0, 1, 4, 0, 0, 0, 0]),
+            Err(Malformed::ChainTooLong)
+        );
+    }
+
+    #[test]
+    fn solicited_node_keeps_the_last_24_bits() {
+        let node = solicited_node("2001:db8::12:3456".parse().unwrap());
+        assert_eq!(node, "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap());
+    }
+}

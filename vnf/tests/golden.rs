@@ -1,0 +1,91 @@
+//! Golden captures: what arrives, what must leave and what must be counted, built by scapy from
+//! the RFCs and docs/behaviour.md (`golden/build.py`), replayed through the real command.
+//!
+//! `GOLDEN=mtu/` runs only the cases whose name contains that; `GOLDEN_DIR=DIR` builds there and
+//! leaves everything in place for a look with tcpdump.
+
+#[path = "golden/case.rs"]
+mod case;
+#[path = "golden/compare.rs"]
+mod compare;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use case::Case;
+
+/// Debian's interpreter, the one `python3-scapy` belongs to.
+const PYTHON: &str = "/usr/bin/python3";
+
+#[test]
+fn every_golden_case_comes_out_as_built() {
+    if let Some(missing) = scapy_missing() {
+        assert!(std::env::var_os("CI").is_none(), "the golden cases cannot be built: {missing}");
+        println!("skipped: {missing} (install python3-scapy)");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let root = match std::env::var_os("GOLDEN_DIR") {
+        Some(kept) => PathBuf::from(kept).join("golden"),
+        None => scratch.path().join("golden"),
+    };
+    build(&root);
+    let wanted = std::env::var("GOLDEN").unwrap_or_default();
+    let cases: Vec<Case> = Case::all_in(&root).filter(|c| c.name.contains(&wanted)).collect();
+    assert!(!cases.is_empty(), "no golden case is called {wanted:?}");
+    let failures = run(&cases);
+    assert!(
+        failures.is_empty(),
+        "{} of {} golden runs failed\n\n{}",
+        failures.len(),
+        cases.len(),
+        failures.join("\n\n")
+    );
+    println!("{} golden runs", cases.len());
+}
+
+/// Why the cases cannot be built here, if they cannot.
+fn scapy_missing() -> Option<String> {
+    match Command::new(PYTHON).args(["-c", "import scapy.all"]).output() {
+        Err(error) => Some(format!("{PYTHON}: {error}")),
+        Ok(output) if !output.status.success() => Some(format!("{PYTHON} has no scapy")),
+        Ok(_) => None,
+    }
+}
+
+/// Writes all cases below `root`.
+fn build(root: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/build.py");
+    let output = Command::new(PYTHON).arg("-B").arg(script).arg(root).output().unwrap();
+    assert!(
+        output.status.success(),
+        "building the golden cases failed\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Runs the cases on all CPUs and returns what was wrong, in their order.
+fn run(cases: &[Case]) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((index, case)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    cases.get(index).map(|case| (index, case))
+                } {
+                    if let Err(problem) = case.run() {
+                        failures.lock().unwrap().push((index, problem));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    failures.into_iter().map(|(_, problem)| problem).collect()
+}

@@ -1,0 +1,256 @@
+//! E0, second half: a packet from a B4.
+
+use std::net::Ipv6Addr;
+
+use crate::bytes::{ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
+use crate::errors;
+use crate::external::{alive, back_through, fits, fits_tunnel, no_softwire, to_ourselves};
+use crate::ipv4::{self, Packet};
+use crate::keys::{self, Subscriber};
+use crate::verdict::{Passed, Verdict, drop};
+use crate::world::{Hairpinning, Softwire, World};
+
+/// How far the headers in front of a payload are walked (P4).
+const MOST_HEADERS: usize = 8;
+const MOST_BYTES: usize = 256;
+
+/// An IPv6 packet, without whatever followed it in its frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packet6<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// What stands behind the extension headers.
+    pub(crate) protocol: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+impl Packet6<'_> {
+    pub(crate) fn source(self) -> Ipv6Addr {
+        ipv6_at(self.bytes, 8)
+    }
+
+    pub(crate) fn destination(self) -> Ipv6Addr {
+        ipv6_at(self.bytes, 24)
+    }
+
+    pub(crate) fn hop_limit(self) -> u8 {
+        self.bytes[7]
+    }
+
+    pub(crate) fn traffic_class(self) -> u8 {
+        self.bytes[0] << 4 | self.bytes[1] >> 4
+    }
+}
+
+/// P2 and P4.
+pub(crate) fn well_formed<'a>(
+    world: &World,
+    bytes: &'a [u8],
+    to_group: bool,
+) -> Passed<Packet6<'a>> {
+    if bytes.len() < 40 {
+        return drop("ipv6-truncated");
+    }
+    if bytes[0] >> 4 != 6 {
+        return drop("ipv6-bad-header");
+    }
+    let len = 40 + usize::from(be16(bytes, 4));
+    if len > bytes.len() {
+        return drop("ipv6-truncated");
+    }
+    let bytes = &bytes[..len];
+    // P1: a unicast packet in a group frame.
+    if to_group && !ipv6_at(bytes, 24).is_multicast() {
+        return drop("multicast-frame");
+    }
+    let source = ipv6_at(bytes, 8);
+    if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
+        return drop("ipv6-bad-source");
+    }
+    let (protocol, payload) = walk(bytes[6], &bytes[40..])?;
+    Ok(Packet6 { bytes, protocol, payload })
+}
+
+/// P4: hop-by-hop options (first or not at all), destination options, routing headers.
+fn walk(mut next: u8, mut rest: &[u8]) -> Passed<(u8, &[u8])> {
+    let (mut headers, mut bytes) = (0, 0);
+    while matches!(next, 0 | 43 | 60) {
+        if headers == MOST_HEADERS || next == 0 && headers > 0 {
+            return drop("ipv6-extension-chain");
+        }
+        if rest.len() < 2 {
+            return drop("ipv6-truncated");
+        }
+        let len = (usize::from(rest[1]) + 1) * 8;
+        headers += 1;
+        bytes += len;
+        if bytes > MOST_BYTES {
+            return drop("ipv6-extension-chain");
+        }
+        if len > rest.len() {
+            return drop("ipv6-truncated");
+        }
+        let (header, behind) = rest.split_at(len);
+        if next == 43 {
+            if header[2] == 0 || header[3] != 0 {
+                return drop("ipv6-routing-header");
+            }
+        } else {
+            options(&header[2..])?;
+        }
+        (next, rest) = (header[0], behind);
+    }
+    Ok((next, rest))
+}
+
+/// RFC 8200 section 4.2: options not known are skipped or not, by their two highest bits.
+fn options(mut options: &[u8]) -> Passed<()> {
+    while let Some(&kind) = options.first() {
+        if kind == 0 {
+            options = &options[1..];
+            continue;
+        }
+        if options.len() < 2 {
+            return drop("ipv6-truncated");
+        }
+        if kind >> 6 != 0 {
+            return drop("ipv6-unknown-option");
+        }
+        let len = 2 + usize::from(options[1]);
+        if len > options.len() {
+            return drop("ipv6-truncated");
+        }
+        options = &options[len..];
+    }
+    Ok(())
+}
+
+/// D1, for everything but ICMPv6 (which `ndp` has).
+pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
+    let destination = outer.destination();
+    if !world.is_our_ipv6(destination) {
+        return drop("not-for-us");
+    }
+    match outer.protocol {
+        44 if world.br_addresses.contains(&destination) => drop("ipv6-fragment"),
+        IPIP if world.br_addresses.contains(&destination) => decapsulated(world, outer),
+        UDP => {
+            let error = errors::unreachable6(world, outer, 4);
+            Err(Verdict::Drop("unsupported-protocol", error))
+        }
+        ICMPV6 => unreachable!("handled before"),
+        _ => drop("unsupported-protocol"),
+    }
+}
+
+/// D2 to D7.
+fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
+    let packet = ipv4::well_formed(outer.payload)?;
+    let softwire = legitimate(world, outer, packet)?;
+    ipv4::no_martians(packet)?;
+    ipv4::source_not_ours(world, packet)?;
+    ipv4::no_source_route(world, packet)?;
+    if world.is_our_ipv4(packet.destination()) {
+        let room = world.internal.mtu - 40;
+        return through(world, softwire, to_ourselves(world, packet, room));
+    }
+    if !world.policy.decap_ttl_keep {
+        alive(packet, back_through(world, softwire, errors::time_exceeded(world, packet)))?;
+    }
+    let too_big = |mtu| back_through(world, softwire, errors::too_big(world, packet, mtu));
+    if world.in_table(packet.destination()) {
+        match world.policy.hairpinning {
+            Hairpinning::Drop => return drop("hairpin-denied"),
+            Hairpinning::Local => {
+                let other = receiver(world, softwire, packet)?;
+                let error = errors::time_exceeded(world, packet);
+                alive(packet, back_through(world, softwire, error))?;
+                fits_tunnel(world, packet, too_big)?;
+                let out = rewritten(world, outer, packet, true);
+                return Ok(Verdict::Hairpin(errors::encapsulated(world, other, &out)));
+            }
+            Hairpinning::External => {}
+        }
+    }
+    fits(packet, world.external.mtu, too_big)?;
+    let decrement = !world.policy.decap_ttl_keep;
+    Ok(Verdict::Forward(rewritten(world, outer, packet, decrement)))
+}
+
+/// D2: the softwire of the inner source, if the outer addresses are its own.
+fn legitimate<'a>(
+    world: &'a World,
+    outer: Packet6<'_>,
+    packet: Packet<'_>,
+) -> Passed<&'a Softwire> {
+    let refused = |reason| {
+        let error = may_be_refused(world, packet)
+            .then(|| errors::unreachable6(world, outer, 5))
+            .flatten();
+        Err(Verdict::Drop(reason, error))
+    };
+    let Some(softwire) = keys::softwire(world, packet, Subscriber::Source)? else {
+        return refused("source-no-softwire");
+    };
+    if outer.source() != softwire.b4 {
+        return refused("source-wrong-b4");
+    }
+    if outer.destination() != softwire.br {
+        return refused("source-wrong-br");
+    }
+    Ok(softwire)
+}
+
+/// I5 for 1/5: nothing about ICMP errors or later fragments.
+fn may_be_refused(world: &World, packet: Packet<'_>) -> bool {
+    world.policy.generate_icmpv6_errors
+        && !packet.is_later_fragment()
+        && !errors::is_icmp_error(packet)
+}
+
+/// D6: the softwire of the inner destination; what E7 says goes back through the sender's.
+fn receiver<'a>(
+    world: &'a World,
+    sender: &Softwire,
+    packet: Packet<'_>,
+) -> Passed<&'a Softwire> {
+    match keys::softwire(world, packet, Subscriber::Destination)? {
+        Some(softwire) => Ok(softwire),
+        None => match no_softwire(world, packet) {
+            Verdict::Drop(reason, error) => {
+                Err(Verdict::Drop(reason, back_through(world, sender, error)))
+            }
+            other => Err(other),
+        },
+    }
+}
+
+/// D7: what we have to say goes back through the tunnel.
+fn through(
+    world: &World,
+    softwire: &Softwire,
+    said: Passed<Vec<u8>>,
+) -> Passed<Verdict> {
+    match said {
+        Ok(answer) => Ok(Verdict::Answer(errors::encapsulated(world, softwire, &answer))),
+        Err(Verdict::Drop(reason, error)) => {
+            Err(Verdict::Drop(reason, back_through(world, softwire, error)))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// D3 and D4: TTL and DSCP of what leaves the tunnel.
+fn rewritten(
+    world: &World,
+    outer: Packet6<'_>,
+    packet: Packet<'_>,
+    decrement_ttl: bool,
+) -> Vec<u8> {
+    let mut bytes = packet.bytes.to_vec();
+    bytes[8] -= u8::from(decrement_ttl);
+    if world.policy.decap_dscp_copy {
+        bytes[1] = outer.traffic_class() & 0xfc | packet.tos() & 3;
+    }
+    fix_ipv4_checksum(&mut bytes);
+    bytes
+}

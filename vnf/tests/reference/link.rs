@@ -1,0 +1,197 @@
+//! P1 and N1: Ethernet on both sides, and ARP.
+
+use std::net::Ipv4Addr;
+
+use crate::bytes::{be16, ethernet, ipv4_at};
+use crate::external::from_internet;
+use crate::ndp;
+use crate::verdict::{Passed, Verdict, drop};
+use crate::world::{Link, World};
+
+/// Which side a frame arrived on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    External,
+    Internal,
+}
+
+const IPV4: u16 = 0x0800;
+const ARP: u16 = 0x0806;
+const IPV6: u16 = 0x86dd;
+
+/// What must happen to a frame.
+pub(crate) fn receive(world: &World, side: Arrived, frame: &[u8]) -> Verdict {
+    let verdict = match side {
+        Arrived::External => external(world, frame),
+        Arrived::Internal => internal(world, frame),
+    };
+    either(verdict)
+}
+
+/// A packet's way ends with a verdict either way.
+fn either(passed: Passed<Verdict>) -> Verdict {
+    passed.unwrap_or_else(|ended| ended)
+}
+
+/// A frame without its Ethernet header.
+struct Payload<'a> {
+    to_group: bool,
+    source: [u8; 6],
+    ethertype: u16,
+    bytes: &'a [u8],
+}
+
+/// P1: length, tag, EtherType, MAC address.
+fn strip<'a>(link: &Link, carried: &[u16], frame: &'a [u8]) -> Passed<Payload<'a>> {
+    if frame.len() < 14 {
+        return drop("frame-too-short");
+    }
+    let mut ethertype = be16(frame, 12);
+    let mut bytes = &frame[14..];
+    let mut vlan = 0;
+    if ethertype == 0x8100 {
+        if frame.len() < 18 {
+            return drop("frame-too-short");
+        }
+        vlan = be16(frame, 14) & 0x0fff;
+        ethertype = be16(frame, 16);
+        bytes = &frame[18..];
+    }
+    if is_link_control(&frame[..6], ethertype) {
+        return Err(Verdict::Ignore("link-control"));
+    }
+    if vlan != link.vlan.unwrap_or(0) {
+        return drop("vlan-mismatch");
+    }
+    let to_group = frame[0] & 1 == 1;
+    if !carried.contains(&ethertype) {
+        if to_group && [IPV4, ARP, IPV6].contains(&ethertype) {
+            return Err(Verdict::Ignore("other-protocol"));
+        }
+        return drop("unknown-ethertype");
+    }
+    if !to_group && frame[..6] != link.mac && !link.promiscuous {
+        return drop("not-our-mac");
+    }
+    Ok(Payload { to_group, source: frame[6..12].try_into().unwrap(), ethertype, bytes })
+}
+
+/// Spanning tree and others of 802.1D, Cisco's discovery and VLAN protocols, LLDP, LACP.
+fn is_link_control(destination: &[u8], ethertype: u16) -> bool {
+    destination[..5] == [0x01, 0x80, 0xc2, 0, 0] && destination[5] < 16
+        || destination[..5] == [0x01, 0x00, 0x0c, 0xcc, 0xcc]
+            && matches!(destination[5], 0xcc | 0xcd)
+        || matches!(ethertype, 0x88cc | 0x8809)
+}
+
+fn external(world: &World, frame: &[u8]) -> Passed<Verdict> {
+    let payload = strip(&world.external, &[IPV4, ARP], frame)?;
+    if payload.ethertype == ARP {
+        return arp(world, payload.bytes);
+    }
+    if payload.to_group {
+        return group_ipv4(world, payload.bytes);
+    }
+    let verdict = either(from_internet(world, payload.bytes));
+    Ok(verdict.framed(world, Arrived::External, payload.source))
+}
+
+fn internal(world: &World, frame: &[u8]) -> Passed<Verdict> {
+    let payload = strip(&world.internal, &[IPV6], frame)?;
+    ndp::from_link(world, payload.bytes, payload.source, payload.to_group)
+}
+
+/// P1: IPv4 in a group frame is somebody else's, or nobody's.
+fn group_ipv4(world: &World, bytes: &[u8]) -> Passed<Verdict> {
+    const IGMP: u8 = 2;
+    if bytes.len() < 20 || bytes[0] >> 4 != 4 || bytes[0] & 15 < 5 {
+        return drop("multicast-frame");
+    }
+    let header_len = u16::from(bytes[0] & 15) * 4;
+    let destination: Ipv4Addr = ipv4_at(bytes, 16);
+    let to_all = destination.is_broadcast() || is_our_broadcast(world, destination);
+    if be16(bytes, 2) < header_len || !destination.is_multicast() && !to_all {
+        return drop("multicast-frame");
+    }
+    Ok(Verdict::Ignore(match bytes[9] {
+        IGMP => "multicast",
+        protocol if is_routing(protocol) => "routing",
+        // Routing hellos of many kinds go to 224.0.0.0/24.
+        _ if destination.octets()[..3] == [224, 0, 0] => "routing",
+        _ => "other-multicast",
+    }))
+}
+
+/// The broadcast address of a network that we are on, the old one with zeros too.
+pub(crate) fn is_our_broadcast(world: &World, address: Ipv4Addr) -> bool {
+    let [a, b, c, d] = address.octets();
+    // The worlds of this test are on networks of /24.
+    (d == 0 || d == 255)
+        && world.external_addresses.iter().any(|ours| ours.octets()[..3] == [a, b, c])
+}
+
+/// Routing protocols and VRRP.
+pub(crate) fn is_routing(protocol: u8) -> bool {
+    const EIGRP: u8 = 88;
+    const OSPF: u8 = 89;
+    const PIM: u8 = 103;
+    const VRRP: u8 = 112;
+    [EIGRP, OSPF, PIM, VRRP].contains(&protocol)
+}
+
+/// N1: who has our address?
+fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
+    if bytes.len() < 28 {
+        return drop("frame-too-short");
+    }
+    let operation = be16(bytes, 6);
+    if bytes[..6] != [0, 1, 8, 0, 6, 4] || !matches!(operation, 1 | 2) {
+        return drop("arp-malformed");
+    }
+    let asker: [u8; 6] = bytes[8..14].try_into().unwrap();
+    let sender = ipv4_at(bytes, 14);
+    if asker[0] & 1 == 1 || sender.is_multicast() || sender.is_broadcast() {
+        return drop("arp-malformed");
+    }
+    let target = ipv4_at(bytes, 24);
+    if !world.is_our_ipv4(target) {
+        return Ok(Verdict::Ignore("arp"));
+    }
+    if operation == 2 {
+        return Ok(Verdict::Consume);
+    }
+    if world.is_our_ipv4(sender) {
+        return Ok(Verdict::Ignore("arp"));
+    }
+    let mut reply = vec![0, 1, 8, 0, 6, 4, 0, 2];
+    reply.extend(world.external.mac);
+    reply.extend(target.octets());
+    reply.extend(asker);
+    reply.extend(&bytes[14..18]);
+    let link = &world.external;
+    Ok(Verdict::Answer(ethernet(asker, link.mac, link.vlan, ARP, &reply)))
+}
+
+impl Verdict {
+    /// Puts Ethernet around the IP packets that leave: to the next hop, but for answers to whoever
+    /// asks on the link, which go back to `asker`.
+    pub(crate) fn framed(self, world: &World, side: Arrived, asker: [u8; 6]) -> Self {
+        let (here, there) = match side {
+            Arrived::External => ((&world.external, IPV4), (&world.internal, IPV6)),
+            Arrived::Internal => ((&world.internal, IPV6), (&world.external, IPV4)),
+        };
+        let wrap = |(link, ethertype): (&Link, u16), packet: Vec<u8>| {
+            ethernet(link.next_hop, link.mac, link.vlan, ethertype, &packet)
+        };
+        match self {
+            Self::Forward(packet) => Self::Forward(wrap(there, packet)),
+            Self::Hairpin(packet) => Self::Hairpin(wrap(here, packet)),
+            Self::Answer(packet) => {
+                let (link, ethertype) = here;
+                Self::Answer(ethernet(asker, link.mac, link.vlan, ethertype, &packet))
+            }
+            Self::Drop(reason, error) => Self::Drop(reason, error.map(|error| wrap(here, error))),
+            other => other,
+        }
+    }
+}

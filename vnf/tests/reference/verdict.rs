@@ -1,0 +1,26 @@
+//! What the rules say of one frame. Frames that leave are whole, Ethernet header included.
+
+/// The fate of a frame (A1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Leaves on the other side.
+    Forward(Vec<u8>),
+    /// Leaves on the side it came from, to another B4.
+    Hairpin(Vec<u8>),
+    /// Is answered on the side it came from.
+    Answer(Vec<u8>),
+    /// Was for the relay, which says nothing.
+    Consume,
+    /// Is other people's, by name.
+    Ignore(&'static str),
+    /// Is dropped, by name; an ICMP error may leave on the side it came from.
+    Drop(&'static str, Option<Vec<u8>>),
+}
+
+/// A rule that ends a packet's way: `?` in the model hands the verdict back.
+pub(crate) type Passed<T> = Result<T, Verdict>;
+
+/// A drop without an error.
+pub(crate) fn drop<T>(reason: &'static str) -> Passed<T> {
+    Err(Verdict::Drop(reason, None))
+}

@@ -1,0 +1,112 @@
+//! What the model knows of the relay's configuration: plain data, and nothing of the relay's own
+//! types.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// An entry of the binding table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Softwire {
+    pub(crate) ipv4: Ipv4Addr,
+    /// PSID offset, length and value.
+    pub(crate) a: u32,
+    pub(crate) k: u32,
+    pub(crate) psid: u32,
+    pub(crate) b4: Ipv6Addr,
+    pub(crate) br: Ipv6Addr,
+}
+
+impl Softwire {
+    /// RFC 7597 section 5.1 with E1 and E2: | a bits | k bits PSID | m bits |.
+    pub(crate) fn owns(&self, port: u16) -> bool {
+        let (port, m) = (u32::from(port), 16 - self.a - self.k);
+        if self.k == 0 {
+            return true;
+        }
+        let excluded = self.a > 0 && port < 1 << (16 - self.a);
+        !excluded && (port >> m) % (1 << self.k) == self.psid
+    }
+}
+
+/// What each side has.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) mac: [u8; 6],
+    pub(crate) next_hop: [u8; 6],
+    pub(crate) vlan: Option<u16>,
+    pub(crate) mtu: usize,
+    pub(crate) promiscuous: bool,
+}
+
+/// What becomes of packets between B4s (D6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hairpinning {
+    Local,
+    External,
+    Drop,
+}
+
+/// The choices (Q2).
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) hop_limit: u8,
+    /// `None` copies.
+    pub(crate) dscp: Option<u8>,
+    pub(crate) ecn_compatibility: bool,
+    pub(crate) flow_label: u32,
+    pub(crate) decap_dscp_copy: bool,
+    pub(crate) decap_ttl_keep: bool,
+    pub(crate) hairpinning: Hairpinning,
+    pub(crate) generate_icmpv4_errors: bool,
+    pub(crate) generate_icmpv6_errors: bool,
+    pub(crate) allow_incoming_icmpv4: bool,
+    pub(crate) allow_source_route: bool,
+    pub(crate) icmpv4_source: Option<Ipv4Addr>,
+}
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) external: Link,
+    pub(crate) internal: Link,
+    pub(crate) external_addresses: Vec<Ipv4Addr>,
+    pub(crate) internal_addresses: Vec<Ipv6Addr>,
+    pub(crate) link_local: Ipv6Addr,
+    pub(crate) br_addresses: Vec<Ipv6Addr>,
+    pub(crate) softwires: HashMap<Ipv4Addr, Vec<Softwire>>,
+    pub(crate) policy: Policy,
+}
+
+impl World {
+    /// The softwire that owns this address and port.
+    pub(crate) fn owner(&self, address: Ipv4Addr, port: u16) -> Option<&Softwire> {
+        self.softwires.get(&address)?.iter().find(|softwire| softwire.owns(port))
+    }
+
+    /// The softwire that has this address for itself (k = 0).
+    pub(crate) fn whole(&self, address: Ipv4Addr) -> Option<&Softwire> {
+        self.softwires.get(&address)?.iter().find(|softwire| softwire.k == 0)
+    }
+
+    /// True for addresses in the table (D6).
+    pub(crate) fn in_table(&self, address: Ipv4Addr) -> bool {
+        self.softwires.contains_key(&address)
+    }
+
+    /// True for our own IPv4 addresses.
+    pub(crate) fn is_our_ipv4(&self, address: Ipv4Addr) -> bool {
+        self.external_addresses.contains(&address)
+    }
+
+    /// True for our own IPv6 addresses, BR addresses included.
+    pub(crate) fn is_our_ipv6(&self, address: Ipv6Addr) -> bool {
+        self.internal_addresses.contains(&address)
+            || self.br_addresses.contains(&address)
+            || self.link_local == address
+    }
+
+    /// Source of the ICMPv4 we make (I5).
+    pub(crate) fn icmpv4_source(&self) -> Ipv4Addr {
+        self.policy.icmpv4_source.unwrap_or(self.external_addresses[0])
+    }
+}
