@@ -6,7 +6,6 @@
 pub mod cli;
 pub mod config;
 pub mod control;
-pub mod cpu_level;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod frame;

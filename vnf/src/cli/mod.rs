@@ -23,6 +23,7 @@ pub use failure::Failure;
 pub use target::Target;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
@@ -34,7 +35,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     name = "lwaftr",
-    version = version(),
+    version = VERSION.as_str(),
     propagate_version = true,
     after_help = "Examples:
   lwaftr check lwaftr.toml                     is it right, and what would it do?
@@ -57,45 +58,32 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// What to do.
+/// What to do. Each verb's own description is the one that `--help` shows.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
 pub enum Verb {
-    /// `lwaftr run`
     #[cfg(feature = "dpdk")]
     Run(run::Args),
-    /// `lwaftr check`
     Check(check::Args),
-    /// `lwaftr replay`
     Replay(replay::Args),
-    /// `lwaftr generate`
     Generate(generate::Args),
-    /// `lwaftr reload`
     Reload(reload::Args),
-    /// `lwaftr softwire`
     Softwire(softwire::Args),
-    /// `lwaftr stats`
     Stats(stats::Args),
-    /// `lwaftr latency`
     Latency(latency::Args),
-    /// `lwaftr status`
     Status(status::Args),
-    /// `lwaftr completions`
     Completions(generated::CompletionArgs),
-    /// `lwaftr man`
     Man(generated::ManArgs),
 }
 
 /// The version, and DPDK's.
-#[cfg(feature = "dpdk")]
-fn version() -> String {
-    format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::dpdk::version())
-}
-
-/// The version, and what this build cannot do.
-#[cfg(not(feature = "dpdk"))]
-fn version() -> String {
-    format!("{} (without DPDK: no `run`)", env!("CARGO_PKG_VERSION"))
-}
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    #[cfg(feature = "dpdk")]
+    let dpdk = crate::dpdk::version();
+    #[cfg(not(feature = "dpdk"))]
+    let dpdk = "without DPDK: no `run`";
+    format!("{} ({dpdk})", env!("CARGO_PKG_VERSION"))
+});
 
 /// Does what the command line says.
 #[must_use]
@@ -122,8 +110,8 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         #[cfg(feature = "dpdk")]
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
-        Verb::Replay(args) => replay::run(&args),
         Verb::Generate(args) => generate::run(args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Reload(args) => reload::run(args),
         Verb::Softwire(args) => softwire::run(args),
         Verb::Stats(args) => stats::run(args),

@@ -21,8 +21,7 @@ impl Cpus {
             ControlError::internal(format!("the CPUs of this process: {error}"))
         };
         let allowed = sched_getaffinity(None).map_err(failed)?;
-        let allowed: Vec<usize> =
-            (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
+        let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
         let cpus = Self::choose(wanted, &allowed)?;
         let mut set = CpuSet::new();
         for &cpu in &cpus.control {

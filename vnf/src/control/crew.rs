@@ -1,5 +1,6 @@
 //! The workers of an instance, each on a thread pinned to its CPU.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -63,6 +64,7 @@ impl Crew {
             next_hops: Arc::clone(&self.next_hops),
             workers,
             runs_timers: number == 0,
+            seed: unpredictable(),
         });
         let worker = Worker {
             relay,
@@ -123,7 +125,8 @@ impl Crew {
             match member.thread.join() {
                 Ok(returned) => queues.extend(returned),
                 Err(_) => {
-                    let words = format!("worker {number} broke down; its last words are in the log");
+                    let words =
+                        format!("worker {number} broke down; its last words are in the log");
                     outcome = Err(ControlError::internal(words));
                 }
             }
@@ -142,6 +145,11 @@ impl Drop for Crew {
             _ = member.thread.join();
         }
     }
+}
+
+/// A number nobody can guess: the standard library's hash keys come from the kernel.
+fn unpredictable() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Rings when its thread ends, in whatever way.

@@ -3,19 +3,16 @@
 use super::editor::PortMacs;
 use super::error::ControlError;
 use super::state::ReadPorts;
-use crate::config::{Config, Idle as IdleKey};
+use crate::config::{Config, DESCRIPTORS, Idle as IdleKey};
 use crate::dpdk::{
     Device, DpdkError, DpdkPool, Eal, Pools, Port, PortConfig, PortMonitor, QueuePair, RxQueue,
     Started, Stopped, TxQueue,
 };
-use crate::frame::plan::{PoolNeeds, PoolPlan};
+use crate::frame::plan::PoolPlan;
 use crate::side::Side;
 use crate::telemetry::PortStats;
 use crate::wire::MacAddr;
 use crate::worker::{self, Idle};
-
-/// Descriptors of each queue: at 10 Gbit/s of small frames, 70 us of traffic.
-const DESCRIPTORS: u16 = 1024;
 
 /// The queues of one worker.
 pub(super) type Queues = worker::Ports<RxQueue, TxQueue>;
@@ -24,19 +21,6 @@ impl From<DpdkError> for ControlError {
     fn from(error: DpdkError) -> Self {
         Self::refused(error.to_string())
     }
-}
-
-/// Memory for packets, for so many workers.
-pub(super) fn plan(config: &Config, workers: usize) -> PoolPlan {
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-    PoolPlan::derive(&PoolNeeds {
-        ports: if config.on_a_stick() { 1 } else { 2 },
-        queues: workers,
-        rx_descriptors: DESCRIPTORS.into(),
-        tx_descriptors: DESCRIPTORS.into(),
-        workers,
-        held: 0,
-    })
 }
 
 /// An instance's ports: external and internal, or one that both sides share.
@@ -51,19 +35,26 @@ pub(super) struct Ports<State> {
 
 impl Ports<Stopped> {
     /// Takes the devices and sets the ports up, with a queue pair for each worker.
-    pub(super) fn set_up(config: &Config, eal: &Eal, workers: usize) -> Result<Self, ControlError> {
+    pub(super) fn set_up(config: &Config, eal: &Eal) -> Result<Self, ControlError> {
         let devices = &config.instance.devices;
-        let devices =
-            devices.iter().map(|argument| Device::attach(eal, argument)).collect::<Result<_, _>>()?;
-        let mut wanted = vec![(&config.external.port, port_config(config, workers)[0])];
+        let devices = devices
+            .iter()
+            .map(|argument| Device::attach(eal, argument))
+            .collect::<Result<_, _>>()?;
+        let mut wanted = vec![(&config.external.port, port_config(config)[0])];
         if !config.on_a_stick() {
-            wanted.push((&config.internal.port, port_config(config, workers)[1]));
+            wanted.push((&config.internal.port, port_config(config)[1]));
         }
         let mut taken = Vec::new();
         for (argument, port) in wanted {
             taken.push((Device::attach(eal, argument)?, port));
         }
-        let pools = Pools::new(eal, "lwaftr", &plan(config, workers), taken[0].0.info().numa)?;
+        let pools = Pools::new(
+            eal,
+            "lwaftr",
+            &PoolPlan::derive(&config.pool_needs()),
+            taken[0].0.info().numa,
+        )?;
         let mut ports = Vec::new();
         for (device, port) in taken {
             ports.push(device.configure(&port, &pools)?);
@@ -71,10 +62,8 @@ impl Ports<Stopped> {
         let mac = |port: Option<&Port<Stopped>>, configured: Option<MacAddr>| {
             configured.unwrap_or_else(|| MacAddr(port.map(Port::mac).unwrap_or_default()))
         };
-        let macs = [
-            mac(ports.first(), config.external.mac),
-            mac(ports.last(), config.internal.mac),
-        ];
+        let macs =
+            [mac(ports.first(), config.external.mac), mac(ports.last(), config.internal.mac)];
         Ok(Self { ports, pools, macs, _devices: devices })
     }
 
@@ -169,8 +158,8 @@ pub(super) fn reader(monitors: [PortMonitor; 2]) -> ReadPorts {
 }
 
 /// How the ports are to be set up, by side. A shared one does what both sides need.
-fn port_config(config: &Config, workers: usize) -> [PortConfig; 2] {
-    let queues = u16::try_from(workers).unwrap_or(u16::MAX);
+fn port_config(config: &Config) -> [PortConfig; 2] {
+    let queues = u16::try_from(config.worker_count()).unwrap_or(u16::MAX);
     let port = |mtu, mac: Option<MacAddr>, promiscuous| PortConfig {
         queues,
         rx_descriptors: DESCRIPTORS,

@@ -25,6 +25,7 @@ use super::socket::Socket;
 use super::state::{Control, Instruments};
 use crate::config::{self, Config};
 use crate::dpdk::{Eal, EalConfig, Hugepages};
+use crate::frame::plan::PoolPlan;
 use crate::memory::Generations;
 
 /// Runs an instance until it is told to stop. With `discard_edits`, softwires are what the files
@@ -40,7 +41,7 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let socket = Socket::bind(&instance.control_socket)?;
     let cpus = Cpus::divide(&config.workers.cpus)?;
     let eal = start_dpdk(&config, &cpus)?;
-    let ports = Ports::set_up(&config, &eal, cpus.workers.len())?;
+    let ports = Ports::set_up(&config, &eal)?;
     let (generations, readers) = Generations::new(cpus.workers.len());
     let journal = default_path(&instance.name);
     let macs = ports.macs();
@@ -76,7 +77,7 @@ fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {
     let eal = Eal::init(&EalConfig {
         name: config.instance.name.clone(),
         control_cpus: cpus.control.clone(),
-        megabytes: ports::plan(config, cpus.workers.len()).megabytes,
+        megabytes: PoolPlan::derive(&config.pool_needs()).megabytes,
         hugepages: Hugepages::Auto,
     })?;
     tracing::info!("{}", eal.memory());
