@@ -55,6 +55,40 @@ pub enum Stopped {}
 pub enum Started {}
 
 /// A configured port.
+///
+/// A stopped port cannot be polled, because its queues were needed to stop it:
+///
+/// ```
+/// # use vnf::{dpdk::{Port, QueuePair, Started}, frame::{Burst, RxQueue as _}};
+/// fn poll_and_stop(port: Port<Started>, mut queues: Vec<QueuePair>) {
+///     queues[0].0.receive(&mut Burst::new());
+///     let stopped = port.stop(queues);
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use vnf::{dpdk::{Port, QueuePair, Started}, frame::{Burst, RxQueue as _}};
+/// fn stop_and_poll(port: Port<Started>, mut queues: Vec<QueuePair>) {
+///     let stopped = port.stop(queues);
+///     queues[0].0.receive(&mut Burst::new());
+/// }
+/// ```
+///
+/// and a port that was never started has none:
+///
+/// ```
+/// # use vnf::dpdk::{Port, Started};
+/// fn stop(port: Port<Started>) {
+///     let stopped = port.stop(Vec::new());
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use vnf::dpdk::{Port, Stopped};
+/// fn stop(port: Port<Stopped>) {
+///     let stopped = port.stop(Vec::new());
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Port<State> {
     shared: Arc<Shared>,
