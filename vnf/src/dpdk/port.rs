@@ -34,7 +34,7 @@ const XDP_HEADROOM: u16 = 256;
 pub struct PortConfig {
     /// Queue pairs, one per worker.
     pub queues: u16,
-    /// Descriptors per receive queue; rounded to what the port allows.
+    /// Descriptors per receive queue; rounded up to a power of two, and to what the port allows.
     pub rx_descriptors: u16,
     /// Descriptors per transmit queue; likewise.
     pub tx_descriptors: u16,
@@ -142,8 +142,8 @@ impl Device {
     /// addresses), cannot carry that MTU, or its driver refuses a step.
     pub fn configure(self, config: &PortConfig, pools: &Pools) -> Result<Port<Stopped>, DpdkError> {
         self.check_queues(config.queues)?;
-        let into_umem = self.into_umem();
-        let most = if into_umem {
+        let sends_through_umem = self.sends_through_umem();
+        let most = if sends_through_umem {
             self.info().max_mtu.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
         } else {
             self.info().max_mtu
@@ -157,7 +157,7 @@ impl Device {
             });
         }
         self.set_up(config, most, pools)?;
-        if into_umem {
+        if sends_through_umem {
             // Its close forgets what lies in the kernel's rings.
             pools.small.expect_kept();
         }
@@ -166,7 +166,7 @@ impl Device {
             pools: pools.clone(),
             config: *config,
             // It copies a frame from another pool into a small buffer without looking at its length.
-            longest: into_umem.then_some(SMALL_ROOM),
+            longest: sends_through_umem.then_some(SMALL_ROOM),
             too_long: AtomicU64::new(0),
             control: Mutex::new(()),
         };
@@ -205,7 +205,9 @@ impl Device {
                 u64::from(dpdk_sys::RTE_ETH_RSS_IPV4) | u64::from(dpdk_sys::RTE_ETH_RSS_IPV6);
         }
         let numa = self.info().numa.unwrap_or(dpdk_sys::SOCKET_ID_ANY as u32);
-        let (mut rx, mut tx) = (config.rx_descriptors, config.tx_descriptors);
+        // AF_XDP takes powers of two only, and does not say so.
+        let rounded = |count: u16| count.clamp(64, 1 << 14).next_power_of_two();
+        let (mut rx, mut tx) = (rounded(config.rx_descriptors), rounded(config.tx_descriptors));
         log::forget();
         // SAFETY: the port is open and no queue of it exists, so nobody polls it. `conf` and the
         // numbers outlive the calls; null asks for the driver's own defaults; the pool outlives
