@@ -18,6 +18,7 @@ const FUNCTIONS: &[&str] = &[
     // environment
     "rte_eal_init",
     "rte_eal_cleanup",
+    "rte_eal_get_runtime_dir",
     "rte_strerror",
     "rte_openlog_stream",
     "fopencookie",

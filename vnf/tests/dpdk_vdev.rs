@@ -270,7 +270,8 @@ fn two_af_xdp_ports_on_one_pool() {
     alone("two_af_xdp_ports_on_one_pool", || {
         veth("lw0", "lw1");
         let lab = Lab::new();
-        let mut left = lab.start("net_af_xdp,iface=lw0");
+        let odd = PortConfig { rx_descriptors: 1000, tx_descriptors: 700, ..PORT };
+        let mut left = lab.start_with("net_af_xdp,iface=lw0", &odd);
         let mut right = lab.start("net_af_xdp,iface=lw1");
         for round in 0..50_u8 {
             let sent: Vec<_> = (0..32).map(|i| experimental(60 + 40 * i, round)).collect();

@@ -10,6 +10,8 @@ use pcap_file::pcap::PcapReader;
 use tempfile::TempDir;
 use vnf::cli::{check, generate};
 use vnf::config;
+use vnf::replay::{Options, Session};
+use vnf::side::Side;
 use vnf::softwire::TableWriter;
 use vnf::wire::MacAddr;
 
@@ -126,6 +128,34 @@ fn frame_sizes() {
     let imix = lengths("imix");
     let count = |length| imix.iter().filter(|&&other| other == length).count();
     assert_eq!([count(60), count(566), count(1514)], [700, 400, 100]);
+}
+
+#[test]
+fn a_replay_forwards_every_frame_and_makes_none() {
+    for arguments in [
+        "--softwires 1000 --frame-size imix",
+        "--softwires 3000 --psid-len 0 --scattered --frame-size 8978 --flows 500",
+        "--softwires 4096 --psid-len 8 --psid-offset 6",
+    ] {
+        let directory = generated(arguments);
+        let (config, writer) =
+            config::load_with_table(&directory.path().join("lwaftr.toml")).unwrap();
+        let settings = config.settings(MacAddr::default(), MacAddr::default());
+        let options = Options { next_hop_mac: None, seed: 0 };
+        let mut session = Session::new(settings, writer.table().clone(), &options);
+        for (side, name) in [(Side::External, "external.pcap"), (Side::Internal, "internal.pcap")] {
+            let captured = frames(&directory.path().join(name));
+            for (now, frame) in captured.iter().enumerate() {
+                session.receive(side, now as u64 * 1000, frame);
+            }
+            let out = session.take_output();
+            assert_eq!(out.len(), captured.len(), "{arguments}: {:?}", session.totals(side));
+            assert!(out.iter().all(|(to, _)| *to == side.other()));
+            let totals = session.totals(side);
+            assert_eq!(totals.forwarded, captured.len() as u64);
+            assert_eq!(totals.unaccounted(), 0);
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::config::{Config, Idle, Interface};
+use crate::frame::plan::{LARGE_ROOM, PoolPlan, SMALL_ROOM};
 use crate::softwire::{Softwire, TableWriter};
 
 /// So many prefixes are listed unless all are asked for.
@@ -69,6 +70,16 @@ fn process(config: &Config, text: &mut Text) {
             Idle::Poll => "ask again at once",
             Idle::Adaptive => "sleep up to 100 us",
         },
+    );
+    let PoolPlan { small, large, megabytes } = PoolPlan::derive(&config.pool_needs());
+    text.field(
+        "buffers",
+        format_args!(
+            "{} of {SMALL_ROOM} bytes and {} of {LARGE_ROOM} bytes: {megabytes} MiB, in hugepages \
+             where there are some",
+            grouped(small as usize),
+            grouped(large as usize),
+        ),
     );
     if config.instance.watch {
         text.field("reload", "by itself when a file changes");

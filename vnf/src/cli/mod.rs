@@ -1,9 +1,147 @@
 //! The command line: one file per verb, each with its `Args` and `run`.
+//!
+//! Exit codes: 0 ok, 1 refused or a negative answer, 2 usage, 3 no instance answers, 4 our fault.
 
 pub mod check;
 mod describe;
 mod failure;
 pub mod generate;
+pub mod generated;
+pub mod latency;
+mod log;
+mod output;
+pub mod reload;
 pub mod replay;
+pub mod softwire;
+pub mod stats;
+pub mod status;
+mod target;
 
 pub use failure::Failure;
+pub use target::Target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The border relay of lightweight 4over6 (lwAFTR, RFC 7596)
+///
+/// Carries IPv4 over an IPv6 network: packets from the Internet are put into the tunnel (softwire)
+/// of the subscriber who owns the destination address and port, packets from subscribers are taken
+/// out of it after a check that they may send them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lwaftr",
+    version = version(),
+    propagate_version = true,
+    after_help = "Examples:
+  lwaftr check lwaftr.toml                     is it right, and what would it do?
+  lwaftr run lwaftr.toml                       do it
+  lwaftr reload --dry-run                      what would the edited file change?
+  lwaftr softwire lookup 203.0.113.7:4711      whose port is that?
+  lwaftr stats                                 where do packets go?
+  lwaftr latency                               how long do they take?
+
+Exit codes: 0 ok, 1 refused or negative answer, 2 usage, 3 no instance answers, 4 internal error.
+"
+)]
+pub struct Cli {
+    /// What to log on standard error: error, warn, info, debug, trace, or per module
+    #[arg(long, value_name = "LEVEL", default_value = "info", global = true)]
+    pub log_level: String,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// `lwaftr check`
+    Check(check::Args),
+    /// `lwaftr generate`
+    Generate(generate::Args),
+    /// `lwaftr replay`
+    Replay(replay::Args),
+    /// `lwaftr reload`
+    Reload(reload::Args),
+    /// `lwaftr softwire`
+    Softwire(softwire::Args),
+    /// `lwaftr stats`
+    Stats(stats::Args),
+    /// `lwaftr latency`
+    Latency(latency::Args),
+    /// `lwaftr status`
+    Status(status::Args),
+    /// `lwaftr completions`
+    Completions(generated::CompletionArgs),
+    /// `lwaftr man`
+    Man(generated::ManArgs),
+}
+
+/// The version, and DPDK's.
+fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (without DPDK: no `run`)")
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way, too; a closed pipe is no failure.
+            _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match log::start(&cli.log_level).and_then(|()| run(cli.verb)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("lwaftr: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Check(args) => check::run(args),
+        Verb::Generate(args) => generate::run(args),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Reload(args) => reload::run(args),
+        Verb::Softwire(args) => softwire::run(args),
+        Verb::Stats(args) => stats::run(args),
+        Verb::Latency(args) => latency::run(args),
+        Verb::Status(args) => status::run(args),
+        Verb::Completions(args) => generated::completions(args),
+        Verb::Man(args) => generated::man(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_explains_itself_and_its_arguments() {
+        fn check(command: &clap::Command) {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} has no description");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
+            }
+            for verb in command.get_subcommands() {
+                check(verb);
+            }
+        }
+        check(&Cli::command());
+    }
+}

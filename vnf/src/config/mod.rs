@@ -9,6 +9,7 @@ mod difference;
 mod error;
 mod interfaces;
 mod key;
+mod pools;
 mod reader;
 mod rows;
 mod rules;
@@ -20,6 +21,7 @@ pub use address::is_globally_routable;
 pub use difference::{Difference, differences};
 pub use error::{ConfigError, ConfigErrors};
 pub use key::KeyInfo;
+pub use pools::DESCRIPTORS;
 pub use tables::{
     ExternalInterface, Idle, Instance, Interface, InternalInterface, SoftwiresConfig, Workers,
 };

@@ -59,27 +59,33 @@ impl Client {
 
     /// Asks, and waits for the answer.
     pub fn ask(&mut self, request: Request) -> Result<Value, ClientError> {
-        self.ask_for_parts(request, |_| Ok(()))
+        self.ask_for_parts(request, |_| Ok(true))
     }
 
-    /// Asks for a long answer, whose parts are handed to `part` as they come.
-    pub fn ask_for_parts(
+    /// Asks for a long answer, whose parts are handed to `part` as they come, until that says
+    /// false.
+    pub fn ask_for_parts<E: From<ClientError>>(
         &mut self,
         request: Request,
-        mut part: impl FnMut(Value) -> Result<(), ClientError>,
-    ) -> Result<Value, ClientError> {
+        mut part: impl FnMut(Value) -> Result<bool, E>,
+    ) -> Result<Value, E> {
         let patience = match request {
             Request::Reload(_) | Request::SoftwireAdd { .. } | Request::SoftwireDel { .. } => {
                 LONG_PATIENCE
             }
             _ => PATIENCE,
         };
-        self.send(request, patience).map_err(|error| self.broken(&error))??;
+        let sent = self.send(request, patience).map_err(|error| self.broken(&error))?;
+        sent.map_err(ClientError::from)?;
         loop {
             match self.receive()? {
-                Reply::Part(value) => part(value)?,
+                Reply::Part(value) => {
+                    if !part(value)? {
+                        return Ok(Value::Null);
+                    }
+                }
                 Reply::Ok(value) => return Ok(value),
-                Reply::Error(error) => return Err(error.into()),
+                Reply::Error(error) => return Err(ClientError::from(error).into()),
             }
         }
     }

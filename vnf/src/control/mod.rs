@@ -15,6 +15,8 @@ mod change;
 pub mod client;
 mod compare;
 mod editor;
+#[cfg(test)]
+mod editor_tests;
 mod error;
 mod journal;
 pub mod protocol;
@@ -26,6 +28,8 @@ mod server;
 mod service;
 mod socket;
 mod state;
+#[cfg(test)]
+mod testing;
 mod watch;
 
 pub use change::{Change, Changes};

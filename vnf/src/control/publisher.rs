@@ -126,3 +126,67 @@ impl Publisher {
         self.retired.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::testing;
+
+    #[test]
+    fn the_publisher_keeps_what_a_worker_may_hold_and_frees_it_afterwards() {
+        let (config, writer) = testing::config();
+        let settings = testing::settings(&config);
+        let (generations, readers) = Generations::new(1);
+        let mut publisher = Publisher::new(settings.clone(), writer, generations);
+        let mut cache = arc_swap::Cache::new(Arc::clone(publisher.snapshots()));
+        let mut load = || readers[0].quiescent(|| Arc::clone(cache.load()));
+        let first = Arc::downgrade(&load());
+
+        publisher.publish(settings, testing::config().1);
+        assert_eq!(publisher.collect(false), 1, "the worker has not seen the new one");
+        assert!(first.upgrade().is_some());
+        load();
+        load();
+        assert_eq!(publisher.collect(false), 0);
+        assert!(first.upgrade().is_none(), "freed, and by us: the worker's cache had let go");
+    }
+
+    #[test]
+    fn parts_wait_for_workers_and_for_our_own_readers() {
+        let (config, writer) = testing::config();
+        let (generations, readers) = Generations::new(1);
+        let settings = testing::settings(&config);
+        let mut publisher = Publisher::new(settings, writer, generations);
+        let there = publisher.table().softwires().next().unwrap();
+        let moved = crate::softwire::Softwire { b4: "2001:db8:9::9".parse().unwrap(), ..there };
+        let psid = there.port_set.psid();
+        let edits = [Edit::Remove { ipv4: there.ipv4, psid }, Edit::Add(moved)];
+        publisher.edit(&edits, &config.rules()).unwrap();
+        assert_eq!(publisher.table().softwires().next(), Some(moved));
+        assert_eq!(publisher.collect(false), 1, "the worker may be reading");
+        readers[0].quiescent(|| ());
+        assert_eq!(publisher.collect(true), 1, "a list is being sent");
+        assert_eq!(publisher.collect(false), 0);
+    }
+
+    #[test]
+    fn a_full_table_is_replaced_by_a_larger_one() {
+        let (config, writer) = testing::config();
+        let (generations, _) = Generations::new(0);
+        let mut publisher = Publisher::new(testing::settings(&config), writer, generations);
+        let before: Vec<_> = publisher.table().softwires().collect();
+        let first_table = Arc::downgrade(publisher.table());
+        let mut expected = before.clone();
+        for batch in 0..6 {
+            let new: Vec<_> = (0..40_000)
+                .map(|n| testing::whole_address(0x0b00_0000 + batch * 40_000 + n))
+                .collect();
+            let edits: Vec<_> = new.iter().copied().map(Edit::Add).collect();
+            publisher.edit(&edits, &config.rules()).unwrap();
+            publisher.collect(false);
+            expected.extend(new);
+        }
+        assert!(first_table.upgrade().is_none(), "the table had to be replaced");
+        assert!(publisher.table().softwires().eq(expected));
+    }
+}

@@ -21,7 +21,7 @@ pub struct Device {
     id: u16,
     argument: String,
     info: DeviceInfo,
-    feeds_umem: bool,
+    sends_through_umem: bool,
     // Dropped after this port is closed: a bonding port uses its members until then.
     _members: Vec<Device>,
     eal: Eal,
@@ -70,7 +70,7 @@ impl Device {
             cause: Cause::returned(-libc::ENODEV),
         })?;
         let mut info = info(id);
-        let mut feeds_umem = info.driver == XDP_DRIVER;
+        let mut sends_through_umem = info.driver == XDP_DRIVER;
         // A bonding port says little of itself: it can what all of its members can.
         let members: Vec<DeviceInfo> = ids.into_iter().map(self::info).collect();
         if !members.is_empty() {
@@ -79,13 +79,13 @@ impl Device {
         for member in members {
             info.max_mtu = info.max_mtu.min(member.max_mtu);
             info.spreads_by_address = info.spreads_by_address.and(member.spreads_by_address);
-            feeds_umem |= member.driver == XDP_DRIVER;
+            sends_through_umem |= member.driver == XDP_DRIVER;
         }
         Ok(Self {
             id,
             argument: argument.text,
             info,
-            feeds_umem,
+            sends_through_umem,
             _members: attached,
             eal: eal.clone(),
         })
@@ -109,8 +109,8 @@ impl Device {
     }
 
     /// Its driver puts what it sends into small buffers, which the kernel shares.
-    pub(super) fn feeds_umem(&self) -> bool {
-        self.feeds_umem
+    pub(super) fn sends_through_umem(&self) -> bool {
+        self.sends_through_umem
     }
 
     /// What the driver said of it.

@@ -1,8 +1,9 @@
 //! DPDK's environment: started once per process, shut down with its last handle.
 
 use std::{
-    ffi::{CString, c_char},
-    fmt,
+    ffi::{CStr, CString, OsStr, c_char},
+    fmt, fs,
+    os::unix::ffi::OsStrExt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -122,6 +123,7 @@ impl Eal {
         if let Ok(affinity) = affinity {
             let _ = rustix::thread::sched_setaffinity(None, &affinity);
         }
+        remove_runtime_directory();
         match cause {
             Some(cause) => Err(DpdkError::Start { cause }),
             None => Ok(Self { running: Arc::new(Running { memory }) }),
@@ -133,6 +135,14 @@ impl Eal {
     pub fn memory(&self) -> Memory {
         self.running.memory
     }
+}
+
+/// EAL makes a directory for what several processes would share, and leaves it behind. We share
+/// nothing, so it is empty.
+fn remove_runtime_directory() {
+    // SAFETY: a constant C string, empty until EAL has chosen.
+    let path = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
+    let _ = fs::remove_dir(OsStr::from_bytes(path.to_bytes()));
 }
 
 impl Drop for Running {

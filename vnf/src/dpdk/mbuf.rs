@@ -14,6 +14,41 @@ use super::poison;
 use crate::frame::Frame;
 
 /// A packet buffer of one segment that nobody else holds. Dropping it returns it to its pool.
+///
+/// It has one owner:
+///
+/// ```
+/// fn pass(mbuf: vnf::dpdk::Mbuf) -> vnf::dpdk::Mbuf {
+///     mbuf
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// fn pass(mbuf: vnf::dpdk::Mbuf) -> vnf::dpdk::Mbuf {
+///     mbuf.clone()
+/// }
+/// ```
+///
+/// It is gone once it is handed over for sending:
+///
+/// ```
+/// # use vnf::{dpdk::{Mbuf, TxQueue}, frame::{Frame, TxBurst, TxQueue as _}};
+/// fn send(queue: &mut TxQueue, mbuf: Mbuf) -> usize {
+///     let len = mbuf.bytes().len();
+///     let mut frames = TxBurst::from_iter([mbuf]);
+///     queue.transmit(&mut frames);
+///     len
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use vnf::{dpdk::{Mbuf, TxQueue}, frame::{Frame, TxBurst, TxQueue as _}};
+/// fn send(queue: &mut TxQueue, mbuf: Mbuf) -> usize {
+///     let mut frames = TxBurst::from_iter([mbuf]);
+///     queue.transmit(&mut frames);
+///     mbuf.bytes().len()
+/// }
+/// ```
 #[repr(transparent)]
 pub struct Mbuf {
     raw: NonNull<rte_mbuf>,

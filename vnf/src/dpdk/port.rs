@@ -34,7 +34,7 @@ const XDP_HEADROOM: u16 = 256;
 pub struct PortConfig {
     /// Queue pairs, one per worker.
     pub queues: u16,
-    /// Descriptors per receive queue; rounded to what the port allows.
+    /// Descriptors per receive queue; rounded up to a power of two, and to what the port allows.
     pub rx_descriptors: u16,
     /// Descriptors per transmit queue; likewise.
     pub tx_descriptors: u16,
@@ -55,6 +55,40 @@ pub enum Stopped {}
 pub enum Started {}
 
 /// A configured port.
+///
+/// A stopped port cannot be polled, because its queues were needed to stop it:
+///
+/// ```
+/// # use vnf::{dpdk::{Port, QueuePair, Started}, frame::{Burst, RxQueue as _}};
+/// fn poll_and_stop(port: Port<Started>, mut queues: Vec<QueuePair>) {
+///     queues[0].0.receive(&mut Burst::new());
+///     let stopped = port.stop(queues);
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use vnf::{dpdk::{Port, QueuePair, Started}, frame::{Burst, RxQueue as _}};
+/// fn stop_and_poll(port: Port<Started>, mut queues: Vec<QueuePair>) {
+///     let stopped = port.stop(queues);
+///     queues[0].0.receive(&mut Burst::new());
+/// }
+/// ```
+///
+/// and a port that was never started has none:
+///
+/// ```
+/// # use vnf::dpdk::{Port, Started};
+/// fn stop(port: Port<Started>) {
+///     let stopped = port.stop(Vec::new());
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use vnf::dpdk::{Port, Stopped};
+/// fn stop(port: Port<Stopped>) {
+///     let stopped = port.stop(Vec::new());
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Port<State> {
     shared: Arc<Shared>,
@@ -108,8 +142,8 @@ impl Device {
     /// addresses), cannot carry that MTU, or its driver refuses a step.
     pub fn configure(self, config: &PortConfig, pools: &Pools) -> Result<Port<Stopped>, DpdkError> {
         self.check_queues(config.queues)?;
-        let feeds_umem = self.feeds_umem();
-        let most = if feeds_umem {
+        let sends_through_umem = self.sends_through_umem();
+        let most = if sends_through_umem {
             self.info().max_mtu.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
         } else {
             self.info().max_mtu
@@ -123,7 +157,7 @@ impl Device {
             });
         }
         self.set_up(config, most, pools)?;
-        if feeds_umem {
+        if sends_through_umem {
             // Its close forgets what lies in the kernel's rings.
             pools.small.expect_kept();
         }
@@ -132,7 +166,7 @@ impl Device {
             pools: pools.clone(),
             config: *config,
             // It copies a frame from another pool into a small buffer without looking at its length.
-            longest: feeds_umem.then_some(SMALL_ROOM),
+            longest: sends_through_umem.then_some(SMALL_ROOM),
             too_long: AtomicU64::new(0),
             control: Mutex::new(()),
         };
@@ -171,7 +205,9 @@ impl Device {
                 u64::from(dpdk_sys::RTE_ETH_RSS_IPV4) | u64::from(dpdk_sys::RTE_ETH_RSS_IPV6);
         }
         let numa = self.info().numa.unwrap_or(dpdk_sys::SOCKET_ID_ANY as u32);
-        let (mut rx, mut tx) = (config.rx_descriptors, config.tx_descriptors);
+        // AF_XDP takes powers of two only, and does not say so.
+        let rounded = |count: u16| count.clamp(64, 1 << 14).next_power_of_two();
+        let (mut rx, mut tx) = (rounded(config.rx_descriptors), rounded(config.tx_descriptors));
         log::forget();
         // SAFETY: the port is open and no queue of it exists, so nobody polls it. `conf` and the
         // numbers outlive the calls; null asks for the driver's own defaults; the pool outlives

@@ -8,6 +8,49 @@ use super::{mbuf::Mbuf, mempool::Mempool, port::Shared};
 use crate::frame::{self, BURST, Burst, Frame, TxBurst};
 
 /// One receive queue of a running port.
+///
+/// It moves to a worker, and is not there for a second one:
+///
+/// ```
+/// fn work(pair: vnf::dpdk::QueuePair) {
+///     std::thread::spawn(move || drop(pair));
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// fn work(pair: vnf::dpdk::QueuePair) {
+///     std::thread::spawn(move || drop(pair));
+///     std::thread::spawn(move || drop(pair));
+/// }
+/// ```
+///
+/// Nor can two threads share it, or a copy be had:
+///
+/// ```
+/// fn may_move<T: Send>() {}
+/// may_move::<vnf::dpdk::RxQueue>();
+/// may_move::<vnf::dpdk::TxQueue>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn may_be_shared<T: Sync>() {}
+/// may_be_shared::<vnf::dpdk::RxQueue>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn may_be_shared<T: Sync>() {}
+/// may_be_shared::<vnf::dpdk::TxQueue>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn may_be_copied<T: Clone>() {}
+/// may_be_copied::<vnf::dpdk::RxQueue>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn may_be_copied<T: Clone>() {}
+/// may_be_copied::<vnf::dpdk::TxQueue>();
+/// ```
 #[derive(Debug)]
 pub struct RxQueue {
     port: u16,

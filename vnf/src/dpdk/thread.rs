@@ -12,6 +12,13 @@ use super::{
 
 /// This thread is pinned and known to DPDK, until this is dropped. A thread DPDK does not know
 /// works too, but goes to the shared pool for every single buffer.
+///
+/// Only the thread itself can undo it:
+///
+/// ```compile_fail,E0277
+/// fn may_move<T: Send>() {}
+/// may_move::<vnf::dpdk::ThreadRegistration>();
+/// ```
 #[derive(Debug)]
 pub struct ThreadRegistration {
     _eal: Eal,

@@ -68,14 +68,16 @@ impl PoolPlan {
     #[must_use]
     pub fn derive(needs: &PoolNeeds) -> Self {
         let queues = needs.ports * needs.queues;
-        let rx = needs.rx_descriptors.max(LEAST_DESCRIPTORS);
-        let tx = needs.tx_descriptors.max(LEAST_DESCRIPTORS);
+        // Ports are asked for powers of two.
+        let tx_asked = needs.tx_descriptors.next_power_of_two();
+        let rx = needs.rx_descriptors.next_power_of_two().max(LEAST_DESCRIPTORS);
+        let tx = tx_asked.max(LEAST_DESCRIPTORS);
         let in_hand = needs.workers * (BURST as u32 + needs.ports * TX_BURST as u32);
         // A cache may grow to half as much again, and the thread that sets ports up has one too.
         let cached = |cache: u32| (needs.workers + 1) * (cache + cache / 2);
 
         let small = queues * (rx + tx) + in_hand + cached(SMALL_CACHE) + needs.held;
-        let large = queues * needs.tx_descriptors + in_hand + cached(LARGE_CACHE);
+        let large = queues * tx_asked + in_hand + cached(LARGE_CACHE);
         let bytes = u64::from(small) * buffer_bytes(SMALL_ROOM)
             + u64::from(large) * buffer_bytes(LARGE_ROOM);
         Self { small, large, megabytes: bytes.div_ceil(1 << 20) + OVERHEAD_MEGABYTES }

@@ -50,6 +50,28 @@ pub(super) enum Path {
     },
 }
 
+/// What to say in ICMPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Icmpv6Error {
+    /// 1/4: we do not listen there.
+    PortUnreachable,
+    /// 1/5: this softwire is not yours (D2).
+    SourcePolicy,
+    /// 4/2: an option that we do not know, at this place in the packet.
+    UnknownOption(u32),
+}
+
+impl Icmpv6Error {
+    /// Type, code and the last four bytes of the fixed part.
+    fn fields(self) -> (u8, u8, u32) {
+        match self {
+            Self::PortUnreachable => (icmpv6::UNREACHABLE, icmpv6::PORT_UNREACHABLE, 0),
+            Self::SourcePolicy => (icmpv6::UNREACHABLE, icmpv6::SOURCE_POLICY, 0),
+            Self::UnknownOption(at) => (icmpv6::PARAMETER_PROBLEM, icmpv6::UNKNOWN_OPTION, at),
+        }
+    }
+}
+
 impl Icmpv4Error {
     fn class(self) -> Class {
         match self {
@@ -88,6 +110,8 @@ impl<P: FramePool> Relay<P> {
             || receiver.is_unspecified()
             || receiver.is_multicast()
             || receiver.is_broadcast()
+            || about.destination().is_multicast()
+            || cx.snapshot.is_broadcast(about.destination())
         {
             return;
         }
@@ -149,7 +173,7 @@ impl<P: FramePool> Relay<P> {
     pub(super) fn icmpv6_error(
         &mut self,
         cx: &Context<'_>,
-        code: u8,
+        error: Icmpv6Error,
         about: &[u8],
         from: u128,
         to: u128,
@@ -160,7 +184,7 @@ impl<P: FramePool> Relay<P> {
         }
         let rates = &cx.snapshot.settings.policy.rates;
         if !self.limiter.allow_error(Class::Icmpv6, rates, to, cx.now)
-            || self.send_icmpv6(cx, code, about, from, to).is_none()
+            || self.send_icmpv6(cx, error, about, from, to).is_none()
         {
             self.counters.of(Side::Internal).suppressed_errors.add(1);
         }
@@ -169,7 +193,7 @@ impl<P: FramePool> Relay<P> {
     fn send_icmpv6(
         &mut self,
         cx: &Context<'_>,
-        code: u8,
+        error: Icmpv6Error,
         about: &[u8],
         from: u128,
         to: u128,
@@ -190,9 +214,10 @@ impl<P: FramePool> Relay<P> {
             destination: to,
         };
         ipv6::write_header(head, &outer);
-        message.get_mut(..icmpv6::HEADER)?.fill(0);
+        let (kind, code, last) = error.fields();
+        message.get_mut(4..icmpv6::HEADER)?.copy_from_slice(&last.to_be_bytes());
         message.get_mut(icmpv6::HEADER..)?.copy_from_slice(quoted);
-        icmpv6::write(message, icmpv6::UNREACHABLE, code, from.into(), to.into());
+        icmpv6::write(message, kind, code, from.into(), to.into());
         self.out[Side::Internal.index()].push(frame, Fate::Originated, 0).ok()
     }
 }

@@ -1,7 +1,7 @@
 //! Packets from the B4s: in the order of E0, whether they are who they say, and where they go.
 
 use super::context::Context;
-use super::errors::{Icmpv4Error, Path};
+use super::errors::{Icmpv4Error, Icmpv6Error, Path};
 use super::external::{ToB4, Waiting, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
@@ -15,7 +15,7 @@ use crate::softwire::Slot;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{ethernet::Ethernet, icmpv4, icmpv6, protocol};
+use crate::wire::{ethernet::Ethernet, icmpv4, protocol};
 
 /// A tunnelled packet that awaits the binding table's answer about its source.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,10 @@ impl<P: FramePool> Relay<P> {
             return Err(DropReason::MulticastFrame.into());
         }
         check_source(cx, b4)?;
-        let upper = packet.upper().map_err(DropReason::from)?;
+        let upper = packet.upper().map_err(|malformed| {
+            self.report_option(cx, &packet, bytes, malformed);
+            DropReason::from(malformed)
+        })?;
         if upper.protocol != protocol::IPV4 || !cx.snapshot.is_br(br) {
             let len = ipv6::HEADER + packet.payload().len();
             let upper_place =
@@ -118,6 +121,23 @@ impl<P: FramePool> Relay<P> {
             br,
             traffic_class: packet.traffic_class(),
         })
+    }
+
+    /// P4: tells the sender of an option that we do not know, if the option says so.
+    #[cold]
+    fn report_option(
+        &mut self,
+        cx: &Context<'_>,
+        packet: &Ipv6<'_>,
+        bytes: &[u8],
+        malformed: ipv6::Malformed,
+    ) {
+        let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
+        if cx.snapshot.is_own_ipv6(packet.destination()) {
+            let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
+            let error = Icmpv6Error::UnknownOption(at);
+            self.icmpv6_error(cx, error, about, packet.destination(), packet.source());
+        }
     }
 
     /// D1, for all that is not a tunnelled packet to a BR address.
@@ -155,7 +175,7 @@ impl<P: FramePool> Relay<P> {
         }
         if upper == protocol::UDP {
             let about = frame.bytes().get(place.start..place.start + place.len).unwrap_or_default();
-            self.icmpv6_error(cx, icmpv6::PORT_UNREACHABLE, about, destination, source);
+            self.icmpv6_error(cx, Icmpv6Error::PortUnreachable, about, destination, source);
         }
         DropReason::UnsupportedProtocol.into()
     }
@@ -244,7 +264,7 @@ impl<P: FramePool> Relay<P> {
             && !packet.is_later_fragment()
         {
             let about = frame.get(from.outer..).unwrap_or_default();
-            self.icmpv6_error(cx, icmpv6::SOURCE_POLICY, about, from.br, from.b4);
+            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, from.br, from.b4);
         }
         Err(reason)
     }

@@ -43,7 +43,7 @@ impl From<ipv6::Malformed> for DropReason {
             ipv6::Malformed::BadVersion => Self::Ipv6BadHeader,
             ipv6::Malformed::ChainTooLong => Self::Ipv6ExtensionChain,
             ipv6::Malformed::RoutingHeader => Self::Ipv6RoutingHeader,
-            ipv6::Malformed::UnknownOption => Self::Ipv6UnknownOption,
+            ipv6::Malformed::UnknownOption { .. } => Self::Ipv6UnknownOption,
         }
     }
 }

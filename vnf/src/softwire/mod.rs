@@ -1,7 +1,7 @@
 //! Softwires and their binding table: (IPv4 address, PSID) -> (B4 address, BR address).
 //!
 //! [`PortSet`] is RFC 7597 section 5.1's arithmetic, [`Softwire`] one entry, [`BindingTable`] all
-//! of them in the shape the fast path looks them up in, [`file`] the CSV they are kept in.
+//! of them in the shape the fast path looks them up in, [`mod@file`] the CSV they are kept in.
 
 mod entry;
 pub mod file;

@@ -10,6 +10,8 @@ pub const HEADER: usize = 8;
 
 /// Destination unreachable.
 pub const UNREACHABLE: u8 = 1;
+/// Parameter problem.
+pub const PARAMETER_PROBLEM: u8 = 4;
 /// Echo request.
 pub const ECHO_REQUEST: u8 = 128;
 /// Echo reply.
@@ -31,6 +33,9 @@ pub const REDIRECT: u8 = 137;
 pub const PORT_UNREACHABLE: u8 = 4;
 /// Code of [`UNREACHABLE`]: source address failed ingress policy.
 pub const SOURCE_POLICY: u8 = 5;
+
+/// Code of [`PARAMETER_PROBLEM`]: an option that is not known.
+pub const UNKNOWN_OPTION: u8 = 2;
 
 /// A message whose fixed part is whole.
 #[derive(Debug, Clone, Copy)]

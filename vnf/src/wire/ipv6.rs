@@ -32,7 +32,10 @@ pub enum Malformed {
     /// A routing header that is forbidden or not finished.
     RoutingHeader,
     /// An unknown option that says to discard.
-    UnknownOption,
+    UnknownOption {
+        /// Where in the packet its type stands, if it says to tell the sender.
+        report_at: Option<u32>,
+    },
 }
 
 /// What stands behind the extension headers.
@@ -138,7 +141,8 @@ fn walk(mut at: Upper<'_>) -> Result<Upper<'_>, Malformed> {
         if kind == protocol::ROUTING {
             check_routing(header)?;
         } else {
-            check_options(header.get(2..).unwrap_or_default())?;
+            let start = HEADER + walked - len + 2;
+            check_options(header.get(2..).unwrap_or_default(), start as u32)?;
         }
         at = Upper { protocol: next, payload: rest };
     }
@@ -153,18 +157,23 @@ fn check_routing(header: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// Unknown options may be skipped only when their two highest bits are 00 (RFC 8200 section 4.2).
-/// The tunnel encapsulation limit (RFC 2473 section 4.1.1) is known.
-fn check_options(mut options: &[u8]) -> Result<(), Malformed> {
+/// What to do with an unknown option is in its two highest bits (RFC 8200 section 4.2): 00 skip it,
+/// 01 discard the packet, 10 and 11 also tell the sender. The tunnel encapsulation limit (RFC 2473
+/// section 4.1.1) is known. `start` is where in the packet the options begin.
+fn check_options(options: &[u8], start: u32) -> Result<(), Malformed> {
     const PAD1: u8 = 0;
     const TUNNEL_ENCAPSULATION_LIMIT: u8 = 4;
+    let mut rest = options;
     loop {
-        options = match options {
+        let at = start + (options.len() - rest.len()) as u32;
+        rest = match rest {
             [] => return Ok(()),
             [PAD1, rest @ ..] => rest,
             [kind, len, rest @ ..] => {
                 if kind >> 6 != 0 && *kind != TUNNEL_ENCAPSULATION_LIMIT {
-                    return Err(Malformed::UnknownOption);
+                    return Err(Malformed::UnknownOption {
+                        report_at: (kind >> 7 != 0).then_some(at),
+                    });
                 }
                 rest.get(usize::from(*len)..).ok_or(Malformed::Truncated)?
             }
@@ -252,7 +261,11 @@ mod tests {
         // The option Linux tunnels send: limit 4, padded.
         let limit = [4, 0, 4, 1, 4, 1, 1, 0];
         assert_eq!(upper(protocol::DESTINATION_OPTIONS, &limit), Ok((4, 0)));
-        assert_eq!(upper(60, &[4, 0, 0x80, 0, 0, 0, 0, 0]), Err(Malformed::UnknownOption));
+        let unknown = |report_at| Err(Malformed::UnknownOption { report_at });
+        assert_eq!(upper(60, &[4, 0, 0x40, 0, 0, 0, 0, 0]), unknown(None));
+        assert_eq!(upper(60, &[4, 0, 0, 0x80, 0, 0, 0, 0]), unknown(Some(43)));
+        let second = [60, 0, 1, 4, 0, 0, 0, 0, 4, 0, 1, 1, 0, 0xc0, 0, 0];
+        assert_eq!(upper(60, &second), unknown(Some(53)));
         assert_eq!(upper(60, &[4, 0, 0x1e, 0, 0, 0, 0, 0]), Ok((4, 0)));
         assert_eq!(upper(60, &[4, 0, 1, 9, 0, 0, 0, 0]), Err(Malformed::Truncated));
         assert_eq!(upper(60, &[4, 1, 0, 0, 0, 0, 0, 0]), Err(Malformed::Truncated));

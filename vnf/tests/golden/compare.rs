@@ -41,9 +41,8 @@ pub(crate) fn captures(side: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec
 fn difference(expected: &[u8], got: &[u8]) -> String {
     const ROW: usize = 16;
     let mut text = format!("expected {} bytes, got {}\n", expected.len(), got.len());
-    let row = |bytes: &[u8], at: usize| -> Vec<u8> {
-        bytes.iter().skip(at).take(ROW).copied().collect()
-    };
+    let row =
+        |bytes: &[u8], at: usize| -> Vec<u8> { bytes.iter().skip(at).take(ROW).copied().collect() };
     for at in (0..expected.len().max(got.len())).step_by(ROW) {
         let (wanted, came) = (row(expected, at), row(got, at));
         if wanted == came {
@@ -52,9 +51,8 @@ fn difference(expected: &[u8], got: &[u8]) -> String {
         }
         let _ = writeln!(text, "- {at:04x}  {}", hex(&wanted));
         let _ = writeln!(text, "+ {at:04x}  {}", hex(&came));
-        let carets: String = (0..ROW)
-            .map(|i| if wanted.get(i) == came.get(i) { "   " } else { "^^ " })
-            .collect();
+        let carets: String =
+            (0..ROW).map(|i| if wanted.get(i) == came.get(i) { "   " } else { "^^ " }).collect();
         let _ = writeln!(text, "        {}", carets.trim_end());
     }
     text
@@ -127,9 +125,18 @@ pub(crate) fn identity(got: &Value) -> Vec<String> {
             .sum();
         let came = sum(&["in", "reassembled"]);
         let went = drops
-            + sum(&["forwarded", "hairpinned", "answered", "consumed", "ignored", "absorbed", "held"]);
+            + sum(&[
+                "forwarded",
+                "hairpinned",
+                "answered",
+                "consumed",
+                "ignored",
+                "absorbed",
+                "held",
+            ]);
         if came != went {
-            problems.push(format!("{side}: A1 does not balance: {came} came, {went} accounted for"));
+            problems
+                .push(format!("{side}: A1 does not balance: {came} came, {went} accounted for"));
         }
         let left = sum(&["out"]);
         let sent = read(1 - index, "forwarded").unwrap_or(0)

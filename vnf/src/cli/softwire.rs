@@ -1,0 +1,248 @@
+//! `lwaftr softwire add|del|show|lookup|list`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{ArgGroup, Subcommand};
+use serde_json::Value;
+
+use super::output::{print, print_json};
+use super::{Failure, Target};
+use crate::control::protocol::{Lookup, Request};
+use crate::control::{Key, Row};
+use crate::softwire::file::COLUMNS;
+
+/// Look at the softwires of a running instance, and edit single ones
+///
+/// Edits take effect at once, without a reload. They survive reloads and restarts
+/// (softwires.persist), until the table file contains them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lwaftr softwire lookup 203.0.113.7:4711      which B4 owns that port?
+  lwaftr softwire lookup 2001:db8:0:7::1       which softwires does that B4 have?
+  lwaftr softwire add --ipv4 203.0.113.7 --psid-len 6 --psid 12 --b4 2001:db8:0:7::1
+  lwaftr softwire add --file new.csv --replace
+  lwaftr softwire del --ipv4 203.0.113.7 --psid 12
+  lwaftr softwire list > softwires.csv         a table file of what runs now
+")]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// Which instance.
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Add one softwire, or all of a file or none
+    #[command(group = ArgGroup::new("what").required(true).args(["ipv4", "file"]))]
+    Add(Add),
+    /// Remove one softwire, or all of a file or none
+    #[command(group = ArgGroup::new("what").required(true).args(["ipv4", "file"]))]
+    Del(Del),
+    /// Show the softwires of an IPv4 address
+    Show(Show),
+    /// Find out who owns an address or a port, or what a B4 has
+    Lookup(LookUp),
+    /// List all softwires, as a table file
+    List(List),
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    /// The subscriber's IPv4 address
+    #[arg(long, value_name = "ADDRESS", requires = "b4")]
+    ipv4: Option<Ipv4Addr>,
+
+    /// PSID offset a
+    #[arg(long, value_name = "A", default_value_t = 0)]
+    psid_offset: u8,
+
+    /// PSID length k; 0: the whole address
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    psid_len: u8,
+
+    /// The PSID
+    #[arg(long, value_name = "PSID", default_value_t = 0)]
+    psid: u16,
+
+    /// The B4's IPv6 address
+    #[arg(long, value_name = "ADDRESS")]
+    b4: Option<Ipv6Addr>,
+
+    /// Our end of the tunnel; needed where there are several BR addresses
+    #[arg(long, value_name = "ADDRESS")]
+    br: Option<Ipv6Addr>,
+
+    /// A table file (CSV) whose softwires are added in one step
+    #[arg(
+        long,
+        value_name = "CSV",
+        conflicts_with_all = ["psid_offset", "psid_len", "psid", "b4", "br"]
+    )]
+    file: Option<PathBuf>,
+
+    /// Softwires that have a port of the new ones give way, in the same step: so an address can
+    /// change its PSID length
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Del {
+    /// The softwire's IPv4 address
+    #[arg(long, value_name = "ADDRESS")]
+    ipv4: Option<Ipv4Addr>,
+
+    /// Its PSID; 0 for a whole address
+    #[arg(long, value_name = "PSID", default_value_t = 0)]
+    psid: u16,
+
+    /// A table file (CSV) whose softwires are removed in one step
+    #[arg(long, value_name = "CSV", conflicts_with = "psid")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The IPv4 address
+    #[arg(value_name = "ADDRESS")]
+    ipv4: Ipv4Addr,
+
+    /// Only the softwire with this PSID
+    #[arg(long, value_name = "PSID")]
+    psid: Option<u16>,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct LookUp {
+    /// IPv4-ADDRESS:PORT, an IPv4 address, or a B4's IPv6 address
+    #[arg(value_name = "WHAT")]
+    what: Wanted,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is looked up, as written on the command line.
+#[derive(Debug, Clone, Copy)]
+struct Wanted(Lookup);
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lookup = if let Ok(socket) = text.parse::<std::net::SocketAddrV4>() {
+            Lookup::Ipv4 { ipv4: *socket.ip(), port: Some(socket.port()) }
+        } else if let Ok(ipv4) = text.parse() {
+            Lookup::Ipv4 { ipv4, port: None }
+        } else if let Ok(b4) = text.parse() {
+            Lookup::B4 { b4 }
+        } else {
+            return Err("expected 203.0.113.7:4711, 203.0.113.7 or 2001:db8::1".to_owned());
+        };
+        Ok(Self(lookup))
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let Args { verb, target } = args;
+    match verb {
+        Verb::Add(add) => edit(&target, add.request()?),
+        Verb::Del(del) => edit(&target, del.request()?),
+        Verb::Show(Show { ipv4, psid, json }) => {
+            show(&target, Request::SoftwireShow { ipv4, psid }, json)
+        }
+        Verb::Lookup(LookUp { what: Wanted(lookup), json }) => {
+            show(&target, Request::SoftwireLookup(lookup), json)
+        }
+        Verb::List(List { json }) => list(&target, json),
+    }
+}
+
+impl Add {
+    fn request(self) -> Result<Request, Failure> {
+        let Self { ipv4, psid_offset, psid_len, psid, b4, br, file, replace } = self;
+        let csv = file.as_deref().map(read).transpose()?;
+        let row = |(ipv4, b4_ipv6)| Row { ipv4, psid_offset, psid_len, psid, b4_ipv6, br_ipv6: br };
+        let softwires = ipv4.zip(b4).map(row).into_iter().collect();
+        Ok(Request::SoftwireAdd { softwires, csv, replace })
+    }
+}
+
+impl Del {
+    fn request(self) -> Result<Request, Failure> {
+        let Self { ipv4, psid, file } = self;
+        let csv = file.as_deref().map(read).transpose()?;
+        let softwires = ipv4.map(|ipv4| Key { ipv4, psid }).into_iter().collect();
+        Ok(Request::SoftwireDel { softwires, csv })
+    }
+}
+
+/// The text of a table file; the instance reads it, as it knows the BR addresses.
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Refused(format!("{}: cannot be read: {error}", path.display())))
+}
+
+fn edit(target: &Target, request: Request) -> Result<(), Failure> {
+    let answer = target.connect()?.ask(request)?;
+    let count = |key: &str| answer[key].as_u64().unwrap_or_default();
+    let (added, removed) = (count("added"), count("removed"));
+    print(&format!("{added} added, {removed} removed\n")).map(|_| ())
+}
+
+fn show(target: &Target, request: Request, json: bool) -> Result<(), Failure> {
+    let mut answer = target.connect()?.ask(request)?;
+    let softwires = answer["softwires"].take();
+    if json {
+        return print_json(&softwires);
+    }
+    print(&format!("{}\n{}", COLUMNS.join(","), csv(softwires)?)).map(|_| ())
+}
+
+fn list(target: &Target, json: bool) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    let mut wanted = print(&if json { "[".to_owned() } else { COLUMNS.join(",") + "\n" })?;
+    let mut separator = "\n";
+    client.ask_for_parts(Request::SoftwireList, |part| {
+        let text = if json { json_lines(&part, &mut separator) } else { csv(part)? };
+        wanted = wanted && print(&text)?;
+        Ok::<_, Failure>(wanted)
+    })?;
+    if json && wanted { print("\n]\n").map(|_| ()) } else { Ok(()) }
+}
+
+/// Array elements, one a line.
+fn json_lines(part: &Value, separator: &mut &str) -> String {
+    let mut text = String::new();
+    for row in part.as_array().into_iter().flatten() {
+        text += separator;
+        text += &row.to_string();
+        *separator = ",\n";
+    }
+    text
+}
+
+/// Lines of a table file.
+fn csv(softwires: Value) -> Result<String, Failure> {
+    let rows: Vec<Row> = serde_json::from_value(softwires)
+        .map_err(|error| Failure::Internal(format!("the answer has no softwires: {error}")))?;
+    Ok(rows.iter().map(|row| row.csv() + "\n").collect())
+}
