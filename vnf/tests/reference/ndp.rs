@@ -18,7 +18,8 @@ pub(crate) fn from_link(
     frame_source: [u8; 6],
     to_group: bool,
 ) -> Passed<Verdict> {
-    let packet = internal::well_formed(world, bytes, to_group)?;
+    let framed = |verdict: Verdict| verdict.framed(world, Arrived::Internal, frame_source);
+    let packet = internal::well_formed(world, bytes, to_group).map_err(framed)?;
     let destination = packet.destination();
     if packet.protocol == ICMPV6 && (destination.is_multicast() || world.is_our_ipv6(destination)) {
         return icmpv6(world, packet, frame_source);
