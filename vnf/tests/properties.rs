@@ -75,7 +75,7 @@ proptest! {
     ) {
         let mut session = setup::session(&Softwire::WHOLE, "flow-label = \"hash\"");
         let mut label = |datagram: &Datagram| {
-            let same = Datagram { protocol: first.protocol, ..datagram.clone() };
+            let same = datagram.with_protocol(first.protocol());
             let packet = same.between((HOST, port), (SHARED, 7));
             session.receive(Side::External, 0, &setup::from_internet(&packet));
             oracle::flow_label(setup::payload(&session.take_output()[0].1))

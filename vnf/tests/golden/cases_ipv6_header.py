@@ -1,6 +1,7 @@
 """The outer IPv6 header and what may stand between it and the inner packet: P2 and P4."""
 
-from scapy.layers.inet6 import ICMPv6ParamProblem, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, Pad1, PadN
+from scapy.layers.inet6 import (ICMPv6ParamProblem, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                Pad1, PadN)
 from scapy.packet import Raw
 
 from case import case

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 /// A datagram of a protocol with ports, but for its addresses and ports.
 #[derive(Debug, Clone)]
 pub(crate) struct Datagram {
-    pub(crate) protocol: u8,
+    protocol: u8,
     ttl: u8,
     tos: u8,
     identification: u16,
@@ -26,6 +26,15 @@ impl Datagram {
         let (protocol, ttl, tos) = (17, 64, 0);
         let (identification, dont_fragment, options) = (7, false, Vec::new());
         Self { protocol, ttl, tos, identification, dont_fragment, options, payload }
+    }
+
+    pub(crate) fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// The same of another protocol.
+    pub(crate) fn with_protocol(&self, protocol: u8) -> Self {
+        Self { protocol, ..self.clone() }
     }
 
     /// The packet from one endpoint to another.
@@ -69,6 +78,7 @@ impl Datagram {
         header.identification = self.identification;
         header.dont_fragment = self.dont_fragment;
         header.options = Ipv4Options::try_from(self.options.as_slice()).unwrap();
+        header.set_payload_len(payload.len()).unwrap();
         change(&mut header);
         header.header_checksum = header.calc_header_checksum();
         [header.to_bytes().as_slice(), payload].concat()
