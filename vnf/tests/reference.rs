@@ -168,7 +168,7 @@ fn explain(world: &World, on_a_stick: bool, side: Arrived, frames: &[Vec<u8>]) {
         assert!(
             got == wanted && counted == expected,
             "on the {side:?} side\n  {frame:02x?}\nthe model says {:?}: {wanted:02x?}\n\
-             the relay counted {counted:?} and sent {got:02x?}\nin {world:#?}",
+             the relay counted {counted:?} and sent {got:02x?}\nin {world:?}",
             name(&judged.1)
         );
     }

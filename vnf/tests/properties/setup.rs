@@ -1,10 +1,13 @@
 //! Relays with one softwire, configured by TOML as anybody would, and frames to and from them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use vnf::lwaftr::Settings;
 use vnf::replay::{Options, Session};
 use vnf::side::Side;
+use vnf::softwire::TableWriter;
 use vnf::wire::MacAddr;
 
 /// The softwire's address, its ends, and a host on the Internet.
@@ -65,7 +68,7 @@ pub(crate) fn any_softwire() -> impl Strategy<Value = Softwire> {
 /// A relay with this softwire and these lines of policy.
 pub(crate) fn session(softwire: &Softwire, policy: &str) -> Session {
     let Softwire { offset, length, psid } = softwire;
-    configured(&format!(
+    let toml = format!(
         "[external]\nport = \"net_null0\"\naddress = \"192.0.2.1/24\"\nmtu = 9000\n\
          next-hop-mac = \"02:00:00:00:01:fe\"\nnext-hop = \"192.0.2.254\"\n\
          [internal]\nport = \"net_null1\"\naddress = \"2001:db8:1::1/64\"\nmtu = 9000\n\
@@ -73,7 +76,8 @@ pub(crate) fn session(softwire: &Softwire, policy: &str) -> Session {
          [softwires]\nbr-addresses = [\"{BR}\"]\n\
          [[softwire]]\nipv4 = \"{SHARED}\"\npsid-offset = {offset}\npsid-len = {length}\n\
          psid = {psid}\nb4-ipv6 = \"{B4}\"\nbr-ipv6 = \"{BR}\"\n[policy]\n{policy}\n"
-    ))
+    );
+    load(&toml).session()
 }
 
 /// How many configurations [`variant`] knows.
@@ -81,6 +85,12 @@ pub(crate) const VARIANTS: usize = 4;
 
 /// Relays that differ in all that matters to what they send: tags, MTUs, resolution, policy.
 pub(crate) fn variant(number: usize) -> Session {
+    static LOADED: LazyLock<Vec<Loaded>> =
+        LazyLock::new(|| (0..VARIANTS).map(|number| load(&variant_toml(number))).collect());
+    LOADED[number].session()
+}
+
+fn variant_toml(number: usize) -> String {
     let [external, internal] = [
         ["", "vlan = 10\n", "mtu = 1300\n", "next-hop = \"192.0.2.254\"\n"],
         ["", "vlan = 20\nmtu = 1280\n", "mtu = 1400\n", "next-hop = \"2001:db8:1::fe\"\n"],
@@ -96,7 +106,7 @@ pub(crate) fn variant(number: usize) -> Session {
     };
     let policy = ["", "dscp = 9", "decap-dscp = \"copy\"\ndecap-ttl = \"keep\"", ""][number];
     let (fixed_external, fixed_internal) = (fixed(1), fixed(2));
-    configured(&format!(
+    format!(
         "[external]\nport = \"net_null0\"\naddress = \"192.0.2.1/24\"\n{external}{}{fixed_external}\
          [internal]\nport = \"net_null{}\"\naddress = \"2001:db8:1::1/64\"\n{internal}{}\
          {fixed_internal}\
@@ -108,7 +118,7 @@ pub(crate) fn variant(number: usize) -> Session {
         next_hops[0],
         number % 2,
         next_hops[1],
-    ))
+    )
 }
 
 /// The MTU of a variant's side.
@@ -119,14 +129,26 @@ pub(crate) fn mtu(variant: usize, side: Side) -> usize {
     }
 }
 
-fn configured(toml: &str) -> Session {
+/// A configuration file that was read.
+struct Loaded {
+    settings: Settings,
+    table: TableWriter,
+}
+
+impl Loaded {
+    fn session(&self) -> Session {
+        Session::new(self.settings.clone(), self.table.table().clone(), &Options::default())
+    }
+}
+
+fn load(toml: &str) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lwaftr.toml");
     std::fs::write(&path, toml).unwrap();
     let (config, table) =
         vnf::config::load_with_table(&path).unwrap_or_else(|errors| panic!("{errors}\n{toml}"));
     let settings = config.settings(MacAddr(MAC[0]), MacAddr(MAC[1]));
-    Session::new(settings, table.table().clone(), &Options::default())
+    Loaded { settings, table }
 }
 
 /// A frame with a packet from the Internet.

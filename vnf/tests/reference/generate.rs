@@ -122,7 +122,7 @@ impl<'a> Generator<'a> {
         let port = (block << (softwire.k + m) | softwire.psid << m | within) as u16;
         match self.rng.below(12) {
             0 => self.rng.word(),
-            1 => port.wrapping_add(1 << m),
+            1 => port.wrapping_add((1_u32 << m) as u16),
             2 => port % 2048,
             _ => port,
         }
