@@ -120,28 +120,23 @@ pub(crate) fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let noise = || prop::collection::vec(any::<u8>(), 0..120);
     let long = || prop::collection::vec(any::<u8>(), 0..3000);
     let starts = starts();
-    let started = (prop::sample::select(starts), any::<bool>(), noise()).prop_map(
-        |(start, mend, noise)| {
+    let started =
+        (prop::sample::select(starts), any::<bool>(), noise()).prop_map(|(start, mend, noise)| {
             let mut frame = [start, noise].concat();
             if mend {
                 mend_lengths(&mut frame);
             }
             frame
-        },
-    );
-    let flipped = (
-        prop::sample::select(self::starts()),
-        noise(),
-        any::<prop::sample::Index>(),
-        any::<u8>(),
-    )
-        .prop_map(|(start, noise, at, value)| {
-            let mut frame = [start, noise].concat();
-            mend_lengths(&mut frame);
-            let at = at.index(frame.len());
-            frame[at] = value;
-            frame
         });
+    let flipped =
+        (prop::sample::select(self::starts()), noise(), any::<prop::sample::Index>(), any::<u8>())
+            .prop_map(|(start, noise, at, value)| {
+                let mut frame = [start, noise].concat();
+                mend_lengths(&mut frame);
+                let at = at.index(frame.len());
+                frame[at] = value;
+                frame
+            });
     prop_oneof![1 => noise(), 1 => long(), 6 => started, 6 => flipped]
 }
 
@@ -179,7 +174,10 @@ fn starts() -> Vec<Vec<u8>> {
             (&internal, format!("86dd {TUNNEL} {IPV4} c6336401 c6336402 1234 2345")),
             (&internal, format!("86dd {OPTIONS} {IPV4} {SHARED_TO_HOST} 1234 0035")),
             (&internal, format!("86dd {TUNNEL} {IPV4} {HOST_TO_NOBODY} 1234 0035")),
-            (&internal, format!("86dd {ICMPV6} 8700 0000 00000000 20010db800010000 0000000000000001")),
+            (
+                &internal,
+                format!("86dd {ICMPV6} 8700 0000 00000000 20010db800010000 0000000000000001"),
+            ),
             (&internal, format!("86dd {ICMPV6} 8000 0000")),
         ] {
             let hex: String = format!("{link}{packet}").split_whitespace().collect();

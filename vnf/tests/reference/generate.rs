@@ -1,4 +1,4 @@
-//! Frames: mostly ones that could really come, then damaged in some way in one of four cases.
+//! Frames: mostly ones that could really come, then damaged in some way in one of five cases.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -35,7 +35,7 @@ impl<'a> Generator<'a> {
             Arrived::External => self.from_internet(),
             Arrived::Internal => self.from_b4(),
         };
-        if self.rng.chance(25) {
+        if self.rng.chance(20) {
             self.damage(&mut packet);
         }
         if self.rng.chance(10) {
@@ -52,7 +52,7 @@ impl<'a> Generator<'a> {
             Arrived::External => &self.world.external,
             Arrived::Internal => &self.world.internal,
         };
-        let to = match self.rng.below(40) {
+        let to = match self.rng.below(120) {
             0 => [0xff; 6],
             1 => [0x33, 0x33, 0, 0, 0, 1],
             2 => [0x01, 0x00, 0x5e, 0, 0, 5],
@@ -61,7 +61,7 @@ impl<'a> Generator<'a> {
             _ => link.mac,
         };
         let from = if self.rng.chance(90) { link.next_hop } else { [2, 0, 0, 0, 0x77, 0x77] };
-        let vlan = match self.rng.below(40) {
+        let vlan = match self.rng.below(100) {
             0 => Some(0),
             1 => None,
             2 => Some(99),
@@ -81,7 +81,7 @@ impl<'a> Generator<'a> {
     // From the Internet.
 
     fn from_internet(&mut self) -> (u16, Vec<u8>) {
-        if self.rng.chance(4) {
+        if self.rng.chance(2) {
             return (0x0806, self.arp());
         }
         let softwire = *self.rng.pick(&self.softwires);
@@ -101,7 +101,7 @@ impl<'a> Generator<'a> {
 
     /// An IPv4 host on the Internet, or an address that is none.
     fn host(&mut self) -> Ipv4Addr {
-        match self.rng.below(30) {
+        match self.rng.below(60) {
             0 => *self.rng.pick(&self.world.external_addresses),
             1 => [192, 0, 2, 255].into(),
             2 => {
@@ -120,7 +120,7 @@ impl<'a> Generator<'a> {
         let block = self.rng.below(1 << softwire.a) as u32;
         let within = self.rng.below(1 << m) as u32;
         let port = (block << (softwire.k + m) | softwire.psid << m | within) as u16;
-        match self.rng.below(12) {
+        match self.rng.below(20) {
             0 => self.rng.word(),
             1 => port.wrapping_add((1_u32 << m) as u16),
             2 => port % 2048,
@@ -134,7 +134,7 @@ impl<'a> Generator<'a> {
             0..6 => UDP,
             6..11 => TCP,
             11..17 => ICMP,
-            17 => *self.rng.pick(&[33, 132, 136]),
+            17 | 18 => *self.rng.pick(&[33, 132, 136]),
             _ => *self.rng.pick(&[0, 2, 4, 41, 47, 50, 51, 255]),
         };
         let mut fields = Ipv4Fields::new(source, destination, protocol, 60);
@@ -144,7 +144,7 @@ impl<'a> Generator<'a> {
         if self.rng.chance(10) {
             fields.ttl = self.rng.byte() % 4;
         }
-        if self.rng.chance(5) {
+        if self.rng.chance(3) {
             fields.more_fragments = self.rng.chance(50);
             fields.fragment_offset = if self.rng.chance(60) { self.rng.word() & 0x1fff } else { 0 };
         }
@@ -288,8 +288,10 @@ impl<'a> Generator<'a> {
     }
 
     fn arp(&mut self) -> Vec<u8> {
-        let mut bytes = vec![0, 1, 8, 0, 6, 4, 0, 1 + self.rng.byte() % 3];
-        bytes.extend(*self.rng.pick(&[[2, 0, 0, 0, 1, 0xfe], [3, 0, 0, 0, 0, 1]]));
+        let operation = *self.rng.pick(&[1, 1, 1, 1, 2, 3]);
+        let mut bytes = vec![0, 1, 8, 0, 6, 4, 0, operation];
+        let first = if self.rng.chance(95) { 2 } else { 3 };
+        bytes.extend([first, 0, 0, 0, 1, 0xfe]);
         bytes.extend(self.host().octets());
         bytes.extend([0; 6]);
         let ours = *self.rng.pick(&self.world.external_addresses);
@@ -414,11 +416,8 @@ impl<'a> Generator<'a> {
 
     fn neighbour_discovery(&mut self) -> Vec<u8> {
         let target = self.any_ipv6();
-        let source = if self.rng.chance(15) {
-            Ipv6Addr::UNSPECIFIED
-        } else {
-            "fe80::fe".parse().unwrap()
-        };
+        let source =
+            if self.rng.chance(15) { Ipv6Addr::UNSPECIFIED } else { "fe80::fe".parse().unwrap() };
         let [.., a, b, c] = target.octets();
         let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c].into();
         let destination = if self.rng.chance(60) { group } else { target };

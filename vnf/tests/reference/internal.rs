@@ -193,9 +193,8 @@ fn legitimate<'a>(
     packet: Packet<'_>,
 ) -> Passed<&'a Softwire> {
     let refused = |reason| {
-        let error = may_be_refused(world, packet)
-            .then(|| errors::unreachable6(world, outer, 5))
-            .flatten();
+        let error =
+            may_be_refused(world, packet).then(|| errors::unreachable6(world, outer, 5)).flatten();
         Err(Verdict::Drop(reason, error))
     };
     let Some(softwire) = keys::softwire(world, packet, Subscriber::Source)? else {
@@ -218,11 +217,7 @@ fn may_be_refused(world: &World, packet: Packet<'_>) -> bool {
 }
 
 /// D6: the softwire of the inner destination; what E7 says goes back through the sender's.
-fn receiver<'a>(
-    world: &'a World,
-    sender: &Softwire,
-    packet: Packet<'_>,
-) -> Passed<&'a Softwire> {
+fn receiver<'a>(world: &'a World, sender: &Softwire, packet: Packet<'_>) -> Passed<&'a Softwire> {
     match keys::softwire(world, packet, Subscriber::Destination)? {
         Some(softwire) => Ok(softwire),
         None => match no_softwire(world, packet) {
@@ -235,11 +230,7 @@ fn receiver<'a>(
 }
 
 /// D7: what we have to say goes back through the tunnel.
-fn through(
-    world: &World,
-    softwire: &Softwire,
-    said: Passed<Vec<u8>>,
-) -> Passed<Verdict> {
+fn through(world: &World, softwire: &Softwire, said: Passed<Vec<u8>>) -> Passed<Verdict> {
     match said {
         Ok(answer) => Ok(Verdict::Answer(errors::encapsulated(world, softwire, &answer))),
         Err(Verdict::Drop(reason, error)) => {

@@ -35,8 +35,8 @@ pub(crate) fn from_link(
 
 /// P1: ICMPv6 that is between others, by its type or its group.
 fn others(world: &World, packet: Packet6<'_>) -> Option<&'static str> {
-    let to_others = packet.destination().is_multicast()
-        && !is_our_group(world, packet.destination());
+    let to_others =
+        packet.destination().is_multicast() && !is_our_group(world, packet.destination());
     match packet.payload.first() {
         Some(kind) if LISTENER.contains(kind) => Some("multicast"),
         Some(133 | 134 | 137) => Some("router-discovery"),

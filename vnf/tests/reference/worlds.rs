@@ -31,7 +31,9 @@ pub(crate) fn world(number: usize) -> World {
     let mut rng = Rng::new(number as u64 + 1);
     let br_addresses: Vec<Ipv6Addr> = match number % 3 {
         0 => vec!["2001:db8:ff::1".parse().unwrap()],
-        _ => ["2001:db8:ff::1", "2001:db8:ff::2", "2001:db8:aa::9"].map(|br| br.parse().unwrap()).into(),
+        _ => ["2001:db8:ff::1", "2001:db8:ff::2", "2001:db8:aa::9"]
+            .map(|br| br.parse().unwrap())
+            .into(),
     };
     let mac = |last| [2, 0, 0, 0, 0, last];
     let link = |number: u8, vlan, mtu, promiscuous| Link {
@@ -44,7 +46,12 @@ pub(crate) fn world(number: usize) -> World {
     let tagged = number % 2 == 1;
     World {
         external: link(1, tagged.then_some(10), [1500, 1400, 9000][number % 3], number % 5 == 4),
-        internal: link(2, tagged.then_some(20), [1500, 1280, 1540, 9000][number % 4], number % 7 == 6),
+        internal: link(
+            2,
+            tagged.then_some(20),
+            [1500, 1280, 1540, 9000][number % 4],
+            number % 7 == 6,
+        ),
         external_addresses: vec![[192, 0, 2, 1].into(), [192, 0, 2, 7].into()],
         internal_addresses: vec!["2001:db8:1::1".parse().unwrap()],
         // EUI-64 of the MAC address (RFC 4291 appendix A).
