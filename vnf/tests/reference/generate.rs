@@ -32,8 +32,8 @@ impl<'a> Generator<'a> {
     /// A frame that arrives on this side.
     pub(crate) fn frame(&mut self, side: Arrived) -> Vec<u8> {
         let (ethertype, mut packet) = match side {
-            Arrived::External => self.from_internet(),
-            Arrived::Internal => self.from_b4(),
+            Arrived::External => self.internet_packet(),
+            Arrived::Internal => self.b4_packet(),
         };
         if self.rng.chance(20) {
             self.damage(&mut packet);
@@ -80,7 +80,7 @@ impl<'a> Generator<'a> {
 
     // From the Internet.
 
-    fn from_internet(&mut self) -> (u16, Vec<u8>) {
+    fn internet_packet(&mut self) -> (u16, Vec<u8>) {
         if self.rng.chance(2) {
             return (0x0806, self.arp());
         }
@@ -302,10 +302,10 @@ impl<'a> Generator<'a> {
 
     // From a B4.
 
-    fn from_b4(&mut self) -> (u16, Vec<u8>) {
+    fn b4_packet(&mut self) -> (u16, Vec<u8>) {
         let packet = match self.rng.below(30) {
             0 => self.neighbour_discovery(),
-            1 => self.to_ourselves_v6(),
+            1 => self.ours_v6(),
             2 => self.multicast_v6(),
             _ => self.tunnelled(),
         };
@@ -433,7 +433,7 @@ impl<'a> Generator<'a> {
         Ipv6Fields::new(source, destination, ICMPV6, hop_limit).with(&message)
     }
 
-    fn to_ourselves_v6(&mut self) -> Vec<u8> {
+    fn ours_v6(&mut self) -> Vec<u8> {
         let source = self.any_ipv6();
         let destination = self.any_ipv6();
         let protocol = *self.rng.pick(&[ICMPV6, ICMPV6, ICMPV6, UDP, TCP, 47, IPIP]);
