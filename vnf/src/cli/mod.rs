@@ -12,6 +12,8 @@ mod log;
 mod output;
 pub mod reload;
 pub mod replay;
+#[cfg(feature = "dpdk")]
+pub mod run;
 pub mod softwire;
 pub mod stats;
 pub mod status;
@@ -21,6 +23,7 @@ pub use failure::Failure;
 pub use target::Target;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
@@ -32,7 +35,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     name = "lwaftr",
-    version = version(),
+    version = VERSION.as_str(),
     propagate_version = true,
     after_help = "Examples:
   lwaftr check lwaftr.toml                     is it right, and what would it do?
@@ -55,35 +58,32 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// What to do.
+/// What to do. Each verb's own description is the one that `--help` shows.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
 pub enum Verb {
-    /// `lwaftr check`
+    #[cfg(feature = "dpdk")]
+    Run(run::Args),
     Check(check::Args),
-    /// `lwaftr generate`
-    Generate(generate::Args),
-    /// `lwaftr replay`
     Replay(replay::Args),
-    /// `lwaftr reload`
+    Generate(generate::Args),
     Reload(reload::Args),
-    /// `lwaftr softwire`
     Softwire(softwire::Args),
-    /// `lwaftr stats`
     Stats(stats::Args),
-    /// `lwaftr latency`
     Latency(latency::Args),
-    /// `lwaftr status`
     Status(status::Args),
-    /// `lwaftr completions`
     Completions(generated::CompletionArgs),
-    /// `lwaftr man`
     Man(generated::ManArgs),
 }
 
 /// The version, and DPDK's.
-fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION"), " (without DPDK: no `run`)")
-}
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    #[cfg(feature = "dpdk")]
+    let dpdk = crate::dpdk::version();
+    #[cfg(not(feature = "dpdk"))]
+    let dpdk = "without DPDK: no `run`";
+    format!("{} ({dpdk})", env!("CARGO_PKG_VERSION"))
+});
 
 /// Does what the command line says.
 #[must_use]
@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match log::start(&cli.log_level).and_then(|()| run(cli.verb)) {
+    match log::start(&cli.log_level).and_then(|()| execute(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("lwaftr: {failure}");
@@ -105,8 +105,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<(), Failure> {
+fn execute(verb: Verb) -> Result<(), Failure> {
     match verb {
+        #[cfg(feature = "dpdk")]
+        Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
         Verb::Generate(args) => generate::run(args),
         Verb::Replay(args) => replay::run(&args),

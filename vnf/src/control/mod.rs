@@ -14,11 +14,17 @@
 mod change;
 pub mod client;
 mod compare;
+#[cfg(feature = "dpdk")]
+mod cpus;
+#[cfg(feature = "dpdk")]
+mod crew;
 mod editor;
 #[cfg(test)]
 mod editor_tests;
 mod error;
 mod journal;
+#[cfg(feature = "dpdk")]
+mod ports;
 pub mod protocol;
 mod publisher;
 mod rebuild;
@@ -28,6 +34,8 @@ mod server;
 mod service;
 mod socket;
 mod state;
+#[cfg(feature = "dpdk")]
+mod supervisor;
 #[cfg(test)]
 mod testing;
 mod watch;
@@ -43,3 +51,5 @@ pub use row::{Key, Row};
 pub use service::run;
 pub use socket::Socket;
 pub use state::{Control, Instruments, ReadPorts};
+#[cfg(feature = "dpdk")]
+pub use supervisor::supervise;

@@ -89,6 +89,12 @@ struct Running {
     memory: Memory,
 }
 
+/// The DPDK release this was built with.
+#[must_use]
+pub fn version() -> String {
+    format!("DPDK {}.{:02}", dpdk_sys::RTE_VER_YEAR, dpdk_sys::RTE_VER_MONTH)
+}
+
 static STARTED: AtomicBool = AtomicBool::new(false);
 
 impl Eal {

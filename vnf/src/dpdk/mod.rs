@@ -46,7 +46,7 @@ mod thread;
 
 pub use clock::Tsc;
 pub use device::{Device, DeviceInfo};
-pub use eal::{Eal, EalConfig, Hugepages, Memory};
+pub use eal::{Eal, EalConfig, Hugepages, Memory, version};
 pub use error::DpdkError;
 pub use mbuf::Mbuf;
 pub use mempool::{DpdkPool, Mempool, Pools};

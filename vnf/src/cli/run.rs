@@ -1,0 +1,34 @@
+//! `lwaftr run`.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::control::supervise;
+
+/// Carry traffic
+///
+/// Reads and checks the configuration as `check` does, takes the ports, and forwards packets until
+/// SIGTERM or SIGINT. SIGHUP reloads the configuration, as `lwaftr reload` does. Everything that is
+/// missing or wrong is said before the first packet. The log goes to standard error.
+///
+/// Softwires that were added, removed or replaced by hand in an earlier run are in force again,
+/// unless softwires.persist = false.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lwaftr run /etc/lwaftr/lwaftr.toml
+  lwaftr run lwaftr.toml --log-level debug
+")]
+pub struct Args {
+    /// The configuration file (TOML)
+    #[arg(value_name = "CONFIG")]
+    pub config: PathBuf,
+
+    /// Give up all softwires that were added, removed or replaced by hand in earlier runs
+    #[arg(long)]
+    pub discard_edits: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    Ok(supervise(&args.config, args.discard_edits)?)
+}

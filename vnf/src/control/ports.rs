@@ -1,0 +1,182 @@
+//! The one or two DPDK ports of an instance, from their arguments to their queues and back.
+
+use super::editor::PortMacs;
+use super::error::ControlError;
+use super::state::ReadPorts;
+use crate::config::{Config, DESCRIPTORS, Idle as IdleKey};
+use crate::dpdk::{
+    Device, DpdkError, DpdkPool, Eal, Pools, Port, PortConfig, PortMonitor, QueuePair, RxQueue,
+    Started, Stopped, TxQueue,
+};
+use crate::frame::plan::PoolPlan;
+use crate::side::Side;
+use crate::telemetry::PortStats;
+use crate::wire::MacAddr;
+use crate::worker::{self, Idle};
+
+/// The queues of one worker.
+pub(super) type Queues = worker::Ports<RxQueue, TxQueue>;
+
+impl From<DpdkError> for ControlError {
+    fn from(error: DpdkError) -> Self {
+        Self::refused(error.to_string())
+    }
+}
+
+/// An instance's ports: external and internal, or one that both sides share.
+#[derive(Debug)]
+pub(super) struct Ports<State> {
+    ports: Vec<Port<State>>,
+    pools: Pools,
+    macs: PortMacs,
+    /// Devices that ports are made of.
+    _devices: Vec<Device>,
+}
+
+impl Ports<Stopped> {
+    /// Takes the devices and sets the ports up, with a queue pair for each worker.
+    pub(super) fn set_up(config: &Config, eal: &Eal) -> Result<Self, ControlError> {
+        let devices = &config.instance.devices;
+        let devices = devices
+            .iter()
+            .map(|argument| Device::attach(eal, argument))
+            .collect::<Result<_, _>>()?;
+        let mut wanted = vec![(&config.external.port, port_config(config)[0])];
+        if !config.on_a_stick() {
+            wanted.push((&config.internal.port, port_config(config)[1]));
+        }
+        let mut taken = Vec::new();
+        for (argument, port) in wanted {
+            taken.push((Device::attach(eal, argument)?, port));
+        }
+        let pools = Pools::new(
+            eal,
+            "lwaftr",
+            &PoolPlan::derive(&config.pool_needs()),
+            taken[0].0.info().numa,
+        )?;
+        let mut ports = Vec::new();
+        for (device, port) in taken {
+            ports.push(device.configure(&port, &pools)?);
+        }
+        let mac = |port: Option<&Port<Stopped>>, configured: Option<MacAddr>| {
+            configured.unwrap_or_else(|| MacAddr(port.map(Port::mac).unwrap_or_default()))
+        };
+        let macs =
+            [mac(ports.first(), config.external.mac), mac(ports.last(), config.internal.mac)];
+        Ok(Self { ports, pools, macs, _devices: devices })
+    }
+
+    /// The MAC addresses of both sides.
+    pub(super) fn macs(&self) -> PortMacs {
+        self.macs
+    }
+
+    /// Starts the ports; each worker gets its queues.
+    pub(super) fn start(self) -> Result<(Ports<Started>, Vec<Queues>), ControlError> {
+        let Self { ports, pools, macs, _devices } = self;
+        let mut started = Vec::new();
+        let mut pairs: Vec<std::vec::IntoIter<QueuePair>> = Vec::new();
+        for port in ports {
+            let (port, queues) = port.start()?;
+            started.push(port);
+            pairs.push(queues.into_iter());
+        }
+        let queues = match pairs.as_mut_slice() {
+            [both] => both.map(Queues::One).collect(),
+            [external, internal] => external
+                .zip(internal)
+                .map(|(external, internal)| Queues::Two(external, internal))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Ok((Ports { ports: started, pools, macs, _devices }, queues))
+    }
+}
+
+impl Ports<Started> {
+    /// Stops and closes the ports, for which the workers' queues are needed.
+    pub(super) fn stop(self, queues: Vec<Queues>) {
+        let mut of_port: Vec<Vec<QueuePair>> = self.ports.iter().map(|_| Vec::new()).collect();
+        for queues in queues {
+            let pairs = match queues {
+                Queues::One(pair) => vec![pair],
+                Queues::Two(external, internal) => vec![external, internal],
+            };
+            for (list, pair) in of_port.iter_mut().zip(pairs) {
+                list.push(pair);
+            }
+        }
+        for (port, queues) in self.ports.into_iter().zip(of_port) {
+            if let Err(error) = port.stop(queues) {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
+    /// How each port answers for itself, by side.
+    pub(super) fn monitors(&self) -> [PortMonitor; 2] {
+        let of = |port: Option<&Port<Started>>| {
+            port.map(Port::monitor).expect("an instance has one port or two")
+        };
+        [of(self.ports.first()), of(self.ports.last())]
+    }
+
+    /// Where a worker gets frames of its own from.
+    pub(super) fn pool(&self) -> DpdkPool {
+        self.pools.for_worker()
+    }
+
+    /// What a worker does between frames of these ports.
+    pub(super) fn idling(&self, wanted: IdleKey) -> Idle {
+        let physical = self.ports.iter().any(|port| port.info().physical);
+        match wanted {
+            IdleKey::Poll => Idle::poll(),
+            IdleKey::Auto if physical => Idle::poll(),
+            IdleKey::Auto | IdleKey::Adaptive => {
+                let readings = self.monitors().into_iter().filter_map(|monitor| monitor.read());
+                let megabits = readings.filter_map(|reading| reading.link.megabits).max();
+                Idle::adaptive(DESCRIPTORS, megabits.unwrap_or_default() / 1_000)
+            }
+        }
+    }
+}
+
+/// Reads both ports' counters; a port that both sides share is told twice.
+pub(super) fn reader(monitors: [PortMonitor; 2]) -> ReadPorts {
+    Box::new(move || {
+        Side::BOTH.map(|side| {
+            let reading = monitors[side.index()].read().unwrap_or_default();
+            PortStats {
+                rx_missed: reading.rx_missed,
+                rx_nombuf: reading.rx_nombuf,
+                rx_errors: reading.rx_errors,
+                tx_errors: reading.tx_errors,
+            }
+        })
+    })
+}
+
+/// How the ports are to be set up, by side. A shared one does what both sides need.
+fn port_config(config: &Config) -> [PortConfig; 2] {
+    let queues = u16::try_from(config.worker_count()).unwrap_or(u16::MAX);
+    let port = |mtu, mac: Option<MacAddr>, promiscuous| PortConfig {
+        queues,
+        rx_descriptors: DESCRIPTORS,
+        tx_descriptors: DESCRIPTORS,
+        mtu,
+        mac: mac.map(|mac| mac.0),
+        promiscuous,
+    };
+    let (external, internal) = (&config.external, &config.internal);
+    if config.on_a_stick() {
+        // One port has one address to filter by; the relay looks at the other itself.
+        let two_macs = external.mac != internal.mac;
+        let promiscuous = external.promiscuous || internal.promiscuous || two_macs;
+        return [port(external.mtu.max(internal.mtu), external.mac, promiscuous); 2];
+    }
+    [
+        port(external.mtu, external.mac, external.promiscuous),
+        port(internal.mtu, internal.mac, internal.promiscuous),
+    ]
+}

@@ -1,0 +1,100 @@
+//! A whole instance, from its configuration to its last closed port.
+//!
+//! ```text
+//!  configuration, table -> socket -> CPUs -> DPDK -> ports -> editor (journal) -> workers
+//!                                                                                   |
+//!  exit <- ports closed <- workers joined <- SIGTERM or SIGINT <- control plane ----+
+//! ```
+//!
+//! Whatever is missing is found before the first packet, in the order above, and said.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::cpus::{self, Cpus};
+use super::crew::Crew;
+use super::editor::Editor;
+use super::error::ControlError;
+use super::journal::default_path;
+use super::ports::{self, Ports};
+use super::service;
+use super::socket::Socket;
+use super::state::{Control, Instruments};
+use crate::config::{self, Config};
+use crate::dpdk::{Eal, EalConfig, Hugepages};
+use crate::frame::plan::PoolPlan;
+use crate::memory::Generations;
+
+/// Runs an instance until it is told to stop. With `discard_edits`, softwires are what the files
+/// say, whatever was edited before.
+pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
+    let loaded = config::load_with_table(path);
+    let (config, writer) = loaded.map_err(|errors| ControlError::refused(errors.to_string()))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let instance = config.instance.clone();
+    let idle = config.workers.idle;
+    let socket = Socket::bind(&instance.control_socket)?;
+    let cpus = Cpus::divide(&config.workers.cpus)?;
+    let eal = start_dpdk(&config, &cpus)?;
+    let ports = Ports::set_up(&config, &eal)?;
+    let (generations, readers) = Generations::new(cpus.workers.len());
+    let journal = default_path(&instance.name);
+    let macs = ports.macs();
+    let editor = Editor::start((config, writer), macs, generations, &journal, discard_edits)?;
+    let softwires = editor.publisher().table().len();
+
+    let (ports, queues) = ports.start()?;
+    let idle = ports.idling(idle);
+    let mut crew = Crew::new(Arc::clone(editor.publisher().snapshots()), &eal, idle);
+    let mut latency = Vec::new();
+    for ((&cpu, queues), reader) in cpus.workers.iter().zip(queues).zip(readers) {
+        latency.push(crew.hire(cpu, queues, reader, ports.pool(), cpus.workers.len())?);
+    }
+    let name = &instance.name;
+    tracing::info!(
+        "{name}: {softwires} softwires, workers on CPUs {}, control plane on CPUs {}, socket {}",
+        cpus::list(&cpus.workers),
+        cpus::list(&cpus.control),
+        socket.path().display(),
+    );
+    let instruments =
+        Instruments { counters: crew.counters(), latency, ports: ports::reader(ports.monitors()) };
+    let control = Arc::new(Control::new(editor, instruments));
+    let stop = told_to_stop(crew.ended());
+    let outcome = service::run(control, &socket, instance.watch, stop);
+    let (queues, all_well) = crew.dismiss();
+    ports.stop(queues);
+    tracing::info!("{name}: stopped");
+    outcome.and(all_well)
+}
+
+fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {
+    let eal = Eal::init(&EalConfig {
+        name: config.instance.name.clone(),
+        control_cpus: cpus.control.clone(),
+        megabytes: PoolPlan::derive(&config.pool_needs()).megabytes,
+        hugepages: Hugepages::Auto,
+    })?;
+    tracing::info!("{}", eal.memory());
+    Ok(eal)
+}
+
+/// Waits for SIGTERM, SIGINT, or the end of a worker.
+async fn told_to_stop(ended: Arc<Notify>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        () = ended.notified() => tracing::error!("a worker has ended: stopping"),
+    }
+}
