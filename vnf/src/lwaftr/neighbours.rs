@@ -114,13 +114,13 @@ impl Resolver {
             },
         };
         let asking = &mut self.sides[side.index()];
+        let answers = hops.answers[side.index()].load(Relaxed);
         if asking.about != about {
             if asking.about.is_some() {
                 hops.forget(side);
             }
-            *asking = Asking { about, next: now, wait: SECOND, answers: 0 };
+            *asking = Asking { about, next: now, wait: SECOND, answers };
         }
-        let answers = hops.answers[side.index()].load(Relaxed);
         if answers != asking.answers {
             *asking = Asking { about, next: now + REFRESH, wait: SECOND, answers };
         }

@@ -1,6 +1,7 @@
 """The outer IPv6 header and what may stand between it and the inner packet: P2 and P4."""
 
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, Pad1, PadN
+from scapy.layers.inet6 import (ICMPv6ParamProblem, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                Pad1, PadN)
 from scapy.packet import Raw
 
 from case import case
@@ -45,13 +46,29 @@ def padding_options(c):
         c.from_b4(packet).forwarded(aged(INNER))
 
 
-@case("P4", "Unknown options: the two highest bits say skip (00) or discard (01, 10, 11)")
+@case("P4", "Unknown options: the two highest bits say skip (00) or discard (01)")
 def unknown_options(c):
     for first in (0, 60):
         skip = option_header(bytes([0x1E, 2, 9, 9]))
         c.from_b4(with_extensions(first, skip)).forwarded(aged(INNER))
         discard = option_header(bytes([0x5E, 2, 9, 9]))
         c.from_b4(with_extensions(first, discard)).dropped("ipv6-unknown-option")
+
+
+@case("P4 I5", "10 and 11 say: tell the sender as well. The pointer is at the option's type")
+def unknown_options_reported(c):
+    for kind, lead in ((0x9E, b""), (0xDE, b""), (0x9E, TUNNEL_LIMIT + b"\0")):
+        packet = with_extensions(60, option_header(lead + bytes([kind, 1, 9])))
+        pointer = 40 + 2 + len(lead)
+        error = (IPv6(src=BR1, dst=B4_12, hlim=64)
+                 / ICMPv6ParamProblem(code=2, ptr=pointer) / Raw(bytes(packet)))
+        c.from_b4(packet).dropped("ipv6-unknown-option", error)
+
+
+@case("P4", "Nobody is told about a packet that was not for us")
+def unknown_options_of_others(c):
+    packet = with_extensions(60, option_header(bytes([0x9E, 1, 9])), dst="2001:db8:77::7")
+    c.from_b4(packet).dropped("ipv6-unknown-option")
 
 
 @case("P4", "A routing header of type 0 is refused, finished or not (RFC 5095)")

@@ -154,14 +154,7 @@ pub(crate) struct Ipv6Fields {
 impl Ipv6Fields {
     /// A plain packet.
     pub(crate) fn new(source: Ipv6Addr, destination: Ipv6Addr, next: u8, hop_limit: u8) -> Self {
-        Self {
-            traffic_class: 0,
-            flow_label: 0,
-            next_header: next,
-            hop_limit,
-            source,
-            destination,
-        }
+        Self { traffic_class: 0, flow_label: 0, next_header: next, hop_limit, source, destination }
     }
 
     /// The packet with this payload.

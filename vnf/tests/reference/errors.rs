@@ -66,15 +66,25 @@ fn icmpv4(world: &World, about: Packet<'_>, kind: u8, code: u8, mtu: u16) -> Opt
     Some(header.with(&message))
 }
 
-/// ICMPv6 destination unreachable about an IPv6 packet to us, from the address it was sent to.
+/// ICMPv6 destination unreachable (RFC 4443 section 3.1).
 pub(crate) fn unreachable6(world: &World, about: Packet6<'_>, code: u8) -> Option<Vec<u8>> {
+    icmpv6(world, about, 1, code, 0)
+}
+
+/// ICMPv6 parameter problem about an option (RFC 4443 section 3.4).
+pub(crate) fn unknown_option(world: &World, about: Packet6<'_>, at: usize) -> Option<Vec<u8>> {
+    icmpv6(world, about, 4, 2, at as u32)
+}
+
+/// An error about an IPv6 packet to us, from the address it was sent to.
+fn icmpv6(world: &World, about: Packet6<'_>, kind: u8, code: u8, last: u32) -> Option<Vec<u8>> {
     let (from, to) = (about.destination(), about.source());
     if to.is_unspecified() || to.is_multicast() || from.is_multicast() {
         return None;
     }
-    let mut body = vec![0; 4];
+    let mut body = last.to_be_bytes().to_vec();
     body.extend(&about.bytes[..about.bytes.len().min(ICMPV6_MOST - 48)]);
-    let message = icmp6_message(from, to, 1, code, &body);
+    let message = icmp6_message(from, to, kind, code, &body);
     Some(Ipv6Fields::new(from, to, ICMPV6, world.policy.hop_limit).with(&message))
 }
 

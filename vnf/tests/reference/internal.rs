@@ -66,12 +66,14 @@ pub(crate) fn well_formed<'a>(
     if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
         return drop("ipv6-bad-source");
     }
-    let (protocol, payload) = walk(bytes[6], &bytes[40..])?;
-    Ok(Packet6 { bytes, protocol, payload })
+    let whole = Packet6 { bytes, protocol: bytes[6], payload: &bytes[40..] };
+    let (protocol, payload) = walk(world, whole)?;
+    Ok(Packet6 { protocol, payload, ..whole })
 }
 
 /// P4: hop-by-hop options (first or not at all), destination options, routing headers.
-fn walk(mut next: u8, mut rest: &[u8]) -> Passed<(u8, &[u8])> {
+fn walk<'a>(world: &World, packet: Packet6<'a>) -> Passed<(u8, &'a [u8])> {
+    let (mut next, mut rest) = (packet.protocol, packet.payload);
     let (mut headers, mut bytes) = (0, 0);
     while matches!(next, 0 | 43 | 60) {
         if headers == MOST_HEADERS || next == 0 && headers > 0 {
@@ -95,31 +97,39 @@ fn walk(mut next: u8, mut rest: &[u8]) -> Passed<(u8, &[u8])> {
                 return drop("ipv6-routing-header");
             }
         } else {
-            options(&header[2..])?;
+            let at = packet.bytes.len() - rest.len();
+            options(world, packet, at + 2, at + header.len())?;
         }
         (next, rest) = (header[0], behind);
     }
     Ok((next, rest))
 }
 
-/// RFC 8200 section 4.2: options not known are skipped or not, by their two highest bits.
-fn options(mut options: &[u8]) -> Passed<()> {
-    while let Some(&kind) = options.first() {
+/// RFC 8200 section 4.2: what an option that is not known wants is in its two highest bits: 00 skip
+/// it, 01 discard the packet, 10 and 11 tell the sender too.
+fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Passed<()> {
+    while at < end {
+        let kind = packet.bytes[at];
         if kind == 0 {
-            options = &options[1..];
+            at += 1;
             continue;
         }
-        if options.len() < 2 {
+        if at + 1 == end {
             return drop("ipv6-truncated");
         }
-        if kind >> 6 != 0 {
-            return drop("ipv6-unknown-option");
+        match kind >> 6 {
+            0 => {}
+            1 => return drop("ipv6-unknown-option"),
+            _ if !world.is_our_ipv6(packet.destination()) => return drop("ipv6-unknown-option"),
+            _ => {
+                let error = errors::unknown_option(world, packet, at);
+                return Err(Verdict::Drop("ipv6-unknown-option", error));
+            }
         }
-        let len = 2 + usize::from(options[1]);
-        if len > options.len() {
+        at += 2 + usize::from(packet.bytes[at + 1]);
+        if at > end {
             return drop("ipv6-truncated");
         }
-        options = &options[len..];
     }
     Ok(())
 }
@@ -183,9 +193,8 @@ fn legitimate<'a>(
     packet: Packet<'_>,
 ) -> Passed<&'a Softwire> {
     let refused = |reason| {
-        let error = may_be_refused(world, packet)
-            .then(|| errors::unreachable6(world, outer, 5))
-            .flatten();
+        let error =
+            may_be_refused(world, packet).then(|| errors::unreachable6(world, outer, 5)).flatten();
         Err(Verdict::Drop(reason, error))
     };
     let Some(softwire) = keys::softwire(world, packet, Subscriber::Source)? else {
@@ -208,11 +217,7 @@ fn may_be_refused(world: &World, packet: Packet<'_>) -> bool {
 }
 
 /// D6: the softwire of the inner destination; what E7 says goes back through the sender's.
-fn receiver<'a>(
-    world: &'a World,
-    sender: &Softwire,
-    packet: Packet<'_>,
-) -> Passed<&'a Softwire> {
+fn receiver<'a>(world: &'a World, sender: &Softwire, packet: Packet<'_>) -> Passed<&'a Softwire> {
     match keys::softwire(world, packet, Subscriber::Destination)? {
         Some(softwire) => Ok(softwire),
         None => match no_softwire(world, packet) {
@@ -225,11 +230,7 @@ fn receiver<'a>(
 }
 
 /// D7: what we have to say goes back through the tunnel.
-fn through(
-    world: &World,
-    softwire: &Softwire,
-    said: Passed<Vec<u8>>,
-) -> Passed<Verdict> {
+fn through(world: &World, softwire: &Softwire, said: Passed<Vec<u8>>) -> Passed<Verdict> {
     match said {
         Ok(answer) => Ok(Verdict::Answer(errors::encapsulated(world, softwire, &answer))),
         Err(Verdict::Drop(reason, error)) => {

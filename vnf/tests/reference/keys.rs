@@ -30,9 +30,6 @@ pub(crate) fn softwire<'a>(
     if !world.in_table(address) {
         return Ok(None);
     }
-    if packet.protocol() == ICMP {
-        icmp_intact(packet)?;
-    }
     if let Some(softwire) = world.whole(address) {
         return Ok(Some(softwire));
     }
@@ -47,6 +44,7 @@ fn port(packet: Packet<'_>, subscriber: Subscriber, address: Ipv4Addr) -> Passed
     }
     let payload = packet.payload();
     if packet.protocol() == ICMP {
+        icmp_intact(packet)?;
         return icmp_port(payload, subscriber, address);
     }
     if !has_ports(packet.protocol()) {

@@ -195,3 +195,19 @@ impl Verdict {
         }
     }
 }
+
+/// P5: which side's a frame is where both share a port: the tag tells, or else the EtherType. What
+/// is neither's is the external side's to drop.
+pub(crate) fn side_of(world: &World, frame: &[u8]) -> Arrived {
+    if frame.len() < 14 {
+        return Arrived::External;
+    }
+    let (vlan, ethertype) = match be16(frame, 12) {
+        0x8100 if frame.len() < 18 => return Arrived::External,
+        0x8100 => (be16(frame, 14) & 0x0fff, be16(frame, 16)),
+        ethertype => (0, ethertype),
+    };
+    let [external, internal] =
+        [&world.external, &world.internal].map(|link| link.vlan.unwrap_or(0) == vlan);
+    if internal && (!external || ethertype == IPV6) { Arrived::Internal } else { Arrived::External }
+}

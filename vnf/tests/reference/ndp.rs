@@ -18,7 +18,8 @@ pub(crate) fn from_link(
     frame_source: [u8; 6],
     to_group: bool,
 ) -> Passed<Verdict> {
-    let packet = internal::well_formed(world, bytes, to_group)?;
+    let framed = |verdict: Verdict| verdict.framed(world, Arrived::Internal, frame_source);
+    let packet = internal::well_formed(world, bytes, to_group).map_err(framed)?;
     let destination = packet.destination();
     if packet.protocol == ICMPV6 && (destination.is_multicast() || world.is_our_ipv6(destination)) {
         return icmpv6(world, packet, frame_source);
@@ -34,8 +35,8 @@ pub(crate) fn from_link(
 
 /// P1: ICMPv6 that is between others, by its type or its group.
 fn others(world: &World, packet: Packet6<'_>) -> Option<&'static str> {
-    let to_others = packet.destination().is_multicast()
-        && !is_our_group(world, packet.destination());
+    let to_others =
+        packet.destination().is_multicast() && !is_our_group(world, packet.destination());
     match packet.payload.first() {
         Some(kind) if LISTENER.contains(kind) => Some("multicast"),
         Some(133 | 134 | 137) => Some("router-discovery"),

@@ -1,0 +1,200 @@
+//! The relay against a naive model of its rules: the same frames, the same verdicts, the same
+//! bytes, the same names of drops, and every frame accounted for.
+//!
+//! The model (`reference/`) is written from docs/behaviour.md alone and reads like it: one function
+//! per rule, plain slices and a `HashMap`, nothing of the relay's own code. It knows no rates (the
+//! golden cases prove those) and no flow labels by hash (the property tests do).
+//!
+//! `LWAFTR_FRAMES` sets how many frames are thrown, `LWAFTR_SEED` where their randomness starts.
+
+#[path = "reference/bytes.rs"]
+mod bytes;
+#[path = "reference/errors.rs"]
+mod errors;
+#[path = "reference/external.rs"]
+mod external;
+#[path = "reference/generate.rs"]
+mod generate;
+#[path = "reference/internal.rs"]
+mod internal;
+#[path = "reference/ipv4.rs"]
+mod ipv4;
+#[path = "reference/keys.rs"]
+mod keys;
+#[path = "reference/link.rs"]
+mod link;
+#[path = "reference/ndp.rs"]
+mod ndp;
+#[path = "reference/relay.rs"]
+mod relay;
+#[path = "reference/rng.rs"]
+mod rng;
+#[path = "reference/verdict.rs"]
+mod verdict;
+#[path = "reference/world.rs"]
+mod world;
+#[path = "reference/worlds.rs"]
+mod worlds;
+
+use std::collections::BTreeMap;
+
+use generate::Generator;
+use link::Arrived;
+use relay::Tally;
+use verdict::Verdict;
+use vnf::replay::Session;
+use vnf::side::Side;
+use world::World;
+
+/// Frames in all, and configurations they are spread over.
+const FRAMES: usize = 1_000_000;
+const WORLDS: usize = 40;
+
+/// Frames of one burst, at most.
+const BURST: usize = 64;
+
+#[test]
+fn a_million_random_frames_get_the_models_verdicts() {
+    let frames = number("LWAFTR_FRAMES", FRAMES);
+    let seed = number("LWAFTR_SEED", 1) as u64;
+    let mut seen = BTreeMap::new();
+    for number in 0..WORLDS {
+        let world = worlds::world(number);
+        let seed = seed * 1000 + number as u64;
+        throw(&world, number % 4 >= 2, seed, frames / WORLDS, &mut seen);
+    }
+    println!("{seen:#?}");
+    if frames >= FRAMES {
+        every_fate_was_seen(&seen);
+    }
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// Throws frames at one configuration in bursts, and compares burst by burst.
+fn throw(
+    world: &World,
+    on_a_stick: bool,
+    seed: u64,
+    count: usize,
+    seen: &mut BTreeMap<&'static str, u64>,
+) {
+    let mut session = relay::session(world, on_a_stick);
+    let mut generator = Generator::new(world, seed);
+    let (mut thrown, mut now) = (0, 0);
+    let mut expected = [Tally::default(), Tally::default()];
+    while thrown < count {
+        let rng = generator.rng();
+        let side = if rng.chance(50) { Arrived::External } else { Arrived::Internal };
+        let len = if rng.chance(50) { 1 } else { 1 + rng.below(BURST) };
+        let frames: Vec<Vec<u8>> = (0..len).map(|_| generator.frame(side)).collect();
+        now += 1_000_000;
+        let judged = judge(world, on_a_stick, side, &frames);
+        for (side, verdict) in &judged {
+            expected[Side::from(*side).index()].add(name(verdict), 1);
+            *seen.entry(name(verdict)).or_default() += 1;
+        }
+        let slices: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        session.receive_burst(side.into(), now, &slices);
+        let mut got = session.take_output();
+        let mut wanted: Vec<(Side, Vec<u8>)> = judged.iter().filter_map(sent).collect();
+        // Within a burst errors may overtake what is forwarded.
+        if frames.len() > 1 {
+            got.sort_by(|a, b| (a.0.index(), &a.1).cmp(&(b.0.index(), &b.1)));
+            wanted.sort_by(|a, b| (a.0.index(), &a.1).cmp(&(b.0.index(), &b.1)));
+        }
+        let counted = Side::BOTH.map(|side| Tally::of(&session.totals(side)));
+        if got != wanted || counted != expected {
+            explain(world, on_a_stick, side, &frames);
+            panic!(
+                "seed {seed}: a burst differs, though each of its frames alone does not\n\
+                 expected {wanted:02x?}\n     got {got:02x?}\n\
+                 expected {expected:?}\n     got {counted:?}"
+            );
+        }
+        thrown += frames.len();
+    }
+    balanced(&session);
+}
+
+/// The model's verdicts, each with the side its frame belongs to.
+fn judge(
+    world: &World,
+    on_a_stick: bool,
+    side: Arrived,
+    frames: &[Vec<u8>],
+) -> Vec<(Arrived, Verdict)> {
+    let judge_one = |frame: &Vec<u8>| {
+        let side = if on_a_stick { link::side_of(world, frame) } else { side };
+        (side, link::receive(world, side, frame))
+    };
+    frames.iter().map(judge_one).collect()
+}
+
+/// What leaves, and where.
+fn sent((side, verdict): &(Arrived, Verdict)) -> Option<(Side, Vec<u8>)> {
+    let here = Side::from(*side);
+    match verdict {
+        Verdict::Forward(frame) => Some((here.other(), frame.clone())),
+        Verdict::Hairpin(frame) | Verdict::Answer(frame) => Some((here, frame.clone())),
+        Verdict::Drop(_, Some(error)) => Some((here, error.clone())),
+        Verdict::Drop(_, None) | Verdict::Consume | Verdict::Ignore(_) => None,
+    }
+}
+
+/// A verdict's name in counters.
+fn name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Forward(_) => "forwarded",
+        Verdict::Hairpin(_) => "hairpinned",
+        Verdict::Answer(_) => "answered",
+        Verdict::Consume => "consumed",
+        Verdict::Ignore(reason) | Verdict::Drop(reason, _) => reason,
+    }
+}
+
+/// Finds the first frame of a burst that comes out differently on its own, and says how.
+fn explain(world: &World, on_a_stick: bool, side: Arrived, frames: &[Vec<u8>]) {
+    for (frame, judged) in frames.iter().zip(judge(world, on_a_stick, side, frames)) {
+        let mut session = relay::session(world, on_a_stick);
+        session.receive(side.into(), 0, frame);
+        let got = session.take_output();
+        let wanted: Vec<_> = sent(&judged).into_iter().collect();
+        let mut expected = [Tally::default(), Tally::default()];
+        expected[Side::from(judged.0).index()].add(name(&judged.1), 1);
+        let counted = Side::BOTH.map(|side| Tally::of(&session.totals(side)));
+        assert!(
+            got == wanted && counted == expected,
+            "on the {side:?} side\n  {frame:02x?}\nthe model says {:?}: {wanted:02x?}\n\
+             the relay counted {counted:?} and sent {got:02x?}\nin {world:?}",
+            name(&judged.1)
+        );
+    }
+}
+
+/// A1 on both interfaces.
+fn balanced(session: &Session) {
+    let [external, internal] = Side::BOTH.map(|side| session.totals(side));
+    for (here, there) in [(&external, &internal), (&internal, &external)] {
+        assert_eq!(here.unaccounted(), 0, "A1: {here:?}");
+        let sent = there.forwarded
+            + here.hairpinned
+            + here.answered
+            + here.originated
+            + here.extra_fragments;
+        assert_eq!(here.out_packets, sent, "A1: {here:?}");
+    }
+}
+
+/// The frames are worth something: they reach every rule that they can.
+fn every_fate_was_seen(seen: &BTreeMap<&'static str, u64>) {
+    // Rates and next hops are fixed here, and nothing runs out.
+    const OTHERWISE: [&str; 4] = ["next-hop-unresolved", "rate-limited", "no-buffer", "tx-full"];
+    let names = vnf::telemetry::DropReason::ALL.iter().map(|reason| reason.name());
+    let missing: Vec<&str> =
+        names.filter(|name| !OTHERWISE.contains(name) && !seen.contains_key(name)).collect();
+    assert!(missing.is_empty(), "no frame was dropped as {missing:?}");
+    assert!(seen["forwarded"] > 300_000 && seen["hairpinned"] > 10_000, "{seen:?}");
+}

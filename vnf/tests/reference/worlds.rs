@@ -1,0 +1,108 @@
+//! The configurations that frames are thrown at: every choice of policy at least once, and tables
+//! with every kind of port set.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::rng::Rng;
+use crate::world::{Hairpinning, Link, Policy, Softwire, World};
+
+/// Where softwires' IPv4 addresses are.
+const SHARED_NET: [u8; 3] = [198, 51, 100];
+
+/// (a, k) of the addresses of a table, in turn.
+const SHAPES: [(u32, u32); 12] = [
+    (0, 8),
+    (6, 8),
+    (0, 0),
+    (0, 16),
+    (4, 0),
+    (8, 8),
+    (0, 1),
+    (15, 1),
+    (1, 1),
+    (4, 6),
+    (0, 4),
+    (16, 0),
+];
+
+/// A configuration, different for each number.
+pub(crate) fn world(number: usize) -> World {
+    let mut rng = Rng::new(number as u64 + 1);
+    let br_addresses: Vec<Ipv6Addr> = match number % 3 {
+        0 => vec!["2001:db8:ff::1".parse().unwrap()],
+        _ => ["2001:db8:ff::1", "2001:db8:ff::2", "2001:db8:aa::9"]
+            .map(|br| br.parse().unwrap())
+            .into(),
+    };
+    let mac = |last| [2, 0, 0, 0, 0, last];
+    let link = |number: u8, vlan, mtu, promiscuous| Link {
+        mac: mac(number),
+        next_hop: mac(0xf0 | number),
+        vlan,
+        mtu,
+        promiscuous,
+    };
+    let tagged = number % 2 == 1;
+    World {
+        external: link(1, tagged.then_some(10), [1500, 1400, 9000][number % 3], number % 5 == 4),
+        internal: link(
+            2,
+            tagged.then_some(20),
+            [1500, 1280, 1540, 9000][number % 4],
+            number % 7 == 6,
+        ),
+        external_addresses: vec![[192, 0, 2, 1].into(), [192, 0, 2, 7].into()],
+        internal_addresses: vec!["2001:db8:1::1".parse().unwrap()],
+        // EUI-64 of the MAC address (RFC 4291 appendix A).
+        link_local: "fe80::ff:fe00:2".parse().unwrap(),
+        softwires: softwires(&mut rng, &br_addresses),
+        br_addresses,
+        policy: policy(number),
+    }
+}
+
+fn softwires(rng: &mut Rng, brs: &[Ipv6Addr]) -> HashMap<Ipv4Addr, Vec<Softwire>> {
+    let mut table: HashMap<Ipv4Addr, Vec<Softwire>> = HashMap::new();
+    let mut subscriber = 0_u16;
+    for (index, (a, k)) in SHAPES.into_iter().enumerate() {
+        let [x, y, z] = SHARED_NET;
+        let ipv4 = Ipv4Addr::new(x, y, z, index as u8 * 3);
+        let wanted = (1_usize << k).min(5);
+        let mut psids: Vec<u32> = Vec::new();
+        while psids.len() < wanted {
+            let psid = rng.below(1 << k) as u32;
+            if !psids.contains(&psid) {
+                psids.push(psid);
+            }
+        }
+        for psid in psids {
+            subscriber += 1;
+            let b4 = Ipv6Addr::new(0x2001, 0xdb8, 0xb4, 0, 0, 0, index as u16, subscriber);
+            let softwire = Softwire { ipv4, a, k, psid, b4, br: *rng.pick(brs) };
+            table.entry(ipv4).or_default().push(softwire);
+        }
+    }
+    table
+}
+
+fn policy(number: usize) -> Policy {
+    Policy {
+        hop_limit: [64, 255, 17][number % 3],
+        dscp: [None, None, Some(0), Some(46)][number % 4],
+        ecn_compatibility: number % 5 == 3,
+        flow_label: [0, 0xfffff, 0x12345][number % 3],
+        decap_dscp_copy: number % 4 == 2,
+        decap_ttl_keep: number % 5 == 1,
+        hairpinning: match number % 6 {
+            4 => Hairpinning::External,
+            5 => Hairpinning::Drop,
+            _ => Hairpinning::Local,
+        },
+        generate_icmpv4_errors: number % 7 != 5,
+        generate_icmpv6_errors: number % 7 != 3,
+        allow_incoming_icmpv4: number % 8 != 7,
+        allow_source_route: number % 3 == 1,
+        icmpv4_source: (number % 4 == 3).then(|| [203, 0, 113, 200].into()),
+    }
+}
