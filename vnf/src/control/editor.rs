@@ -257,7 +257,8 @@ fn refused(
     numbers: &[Option<usize>],
     name: &impl Fn(usize) -> String,
 ) -> ControlError {
-    let name = |edit: usize| numbers[edit].map_or_else(|| "replaced".to_owned(), name);
+    let number = |edit: usize| numbers.get(edit).copied().flatten();
+    let name = |edit| number(edit).map_or_else(|| "replaced".to_owned(), name);
     let describe = |error: &RowError| {
         let what = match edits[error.row] {
             Edit::Add(softwire) => softwire.to_string(),
