@@ -68,10 +68,10 @@ table ip b4 {
 RULES
 }
 
-# open_port NODE: opens the first port of its port set to the web server on its port 80, and
-# prints the port.
+# first_port NODE: the first port of its port set.
 first_port() { port_ranges $PSID_OFFSET $PSID_LEN "${PSID[$1]}" | sed 's/-.*//;q'; }
 
+# open_port NODE: that port leads to the web server of the subscriber.
 open_port() {
     within "$1" nft add rule ip b4 enter iifname b4 ip daddr $SHARED \
         tcp dport "$(first_port "$1")" dnat to "${LAN[$1]}:80"

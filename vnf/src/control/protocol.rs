@@ -27,7 +27,12 @@ pub const LONGEST_REQUEST: usize = 64 << 20;
 
 /// What a client asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "request", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(
+    tag = "request",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum Request {
     /// Is anybody there? Answered with `{}`.
     Ping,
@@ -82,7 +87,7 @@ pub enum Request {
 
 /// What to look up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Lookup {
     /// Whose address is it, or whose port of it?
     Ipv4 {
@@ -100,7 +105,7 @@ pub enum Lookup {
 }
 
 /// One message to the server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Message {
     version: u32,
     #[serde(flatten)]
@@ -124,7 +129,9 @@ pub fn parse_request(line: &[u8]) -> Result<Request, ControlError> {
     let bad = |error: serde_json::Error| ControlError::usage(format!("not a request: {error}"));
     let Version { version } = serde_json::from_slice(line).map_err(bad)?;
     match version {
-        Some(VERSION) => serde_json::from_slice(line).map_err(bad),
+        Some(VERSION) => {
+            serde_json::from_slice(line).map(|Message { request, .. }| request).map_err(bad)
+        }
         Some(other) => Err(ControlError::usage(format!(
             "version {other} of the protocol, and this instance speaks version {VERSION}"
         ))),
@@ -237,6 +244,9 @@ mod tests {
             (br#"{"version":1,"request":"dance"}"#, "unknown variant `dance`"),
             (br#"{"version":1}"#, "missing field `request`"),
             (b"\xff\xfe", "not a request"),
+            // A misspelt option must not be a reload without it.
+            (br#"{"version":1,"request":"reload","dryrun":true}"#, "unknown field `dryrun`"),
+            (br#"{"version":1,"request":"softwire-lookup","ipv4":"1.2.3.4","prot":1}"#, "not a"),
         ] {
             let error = parse_request(line).unwrap_err();
             assert!(error.message.contains(words), "{error}");

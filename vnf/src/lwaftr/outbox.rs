@@ -74,10 +74,11 @@ impl<F: Frame> Outbox<F> {
         counters: &WorkerCounters,
     ) -> Sent {
         let mut accepted = 0;
-        while !self.frames.is_empty() {
-            match queue.transmit(&mut self.frames) {
-                0 => break,
-                more => accepted += more,
+        loop {
+            let more = queue.transmit(&mut self.frames);
+            accepted += more;
+            if more == 0 || self.frames.is_empty() {
+                break;
             }
         }
         self.frames.clear();

@@ -114,7 +114,8 @@ impl<P: FramePool> Relay<P> {
         !self.out[side.index()].is_empty()
     }
 
-    /// Sends what waits for this side, and counts what became of it.
+    /// Sends what waits for this side, and counts what became of it. With nothing to send the queue
+    /// is called all the same: some drivers do their work in there.
     pub fn send(&mut self, side: Side, queue: &mut impl TxQueue<Frame = P::Frame>) -> Sent {
         self.out[side.index()].flush(side, queue, &self.counters)
     }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use arc_swap::{ArcSwap, Cache};
 
 use crate::frame::{Burst, FramePool, RxQueue, TxQueue};
-use crate::lwaftr::{Relay, Snapshot};
+use crate::lwaftr::{Relay, Sent, Snapshot};
 use crate::memory::Reader;
 use crate::side::Side;
 use crate::telemetry::{LatencyKind, LatencyRecorder};
@@ -111,18 +111,18 @@ where
             Ports::Two(external, internal) => {
                 let (from_external, to_external) = (&mut external.0, &mut external.1);
                 let (from_internal, to_internal) = (&mut internal.0, &mut internal.1);
-                let mut send = |relay: &mut Relay<P>| Departures {
-                    external: relay.send(Side::External, to_external),
-                    internal: relay.send(Side::Internal, to_internal),
+                let mut send = |relay: &mut Relay<P>, even_nothing| Departures {
+                    external: send(relay, Side::External, to_external, even_nothing),
+                    internal: send(relay, Side::Internal, to_internal, even_nothing),
                 };
                 turn.timers(next_tick, &mut send);
                 turn.serve(Side::External, from_external, burst, &mut send)
                     + turn.serve(Side::Internal, from_internal, burst, &mut send)
             }
             Ports::One((from, to)) => {
-                let mut send = |relay: &mut Relay<P>| Departures {
-                    external: relay.send(Side::External, to),
-                    internal: relay.send(Side::Internal, to),
+                let mut send = |relay: &mut Relay<P>, even_nothing| Departures {
+                    external: send(relay, Side::External, to, even_nothing),
+                    internal: send(relay, Side::Internal, to, even_nothing),
                 };
                 turn.timers(next_tick, &mut send);
                 turn.serve(Side::External, from, burst, &mut send)
@@ -135,8 +135,19 @@ where
 
 /// What left by each interface.
 struct Departures {
-    external: crate::lwaftr::Sent,
-    internal: crate::lwaftr::Sent,
+    external: Sent,
+    internal: Sent,
+}
+
+/// Sends what waits for one side. A queue with nothing to send is called now and then only.
+#[inline]
+fn send<P: FramePool>(
+    relay: &mut Relay<P>,
+    side: Side,
+    queue: &mut impl TxQueue<Frame = P::Frame>,
+    even_nothing: bool,
+) -> Sent {
+    if even_nothing || relay.has_to_send(side) { relay.send(side, queue) } else { Sent::default() }
 }
 
 /// What a worker needs of itself to serve a port.
@@ -155,7 +166,7 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
         side: Side,
         queue: &mut impl RxQueue<Frame = P::Frame>,
         burst: &mut Burst<P::Frame>,
-        send: &mut impl FnMut(&mut Relay<P>) -> Departures,
+        send: &mut impl FnMut(&mut Relay<P>, bool) -> Departures,
     ) -> usize {
         queue.receive(burst);
         let unreadable = queue.take_unreadable();
@@ -168,7 +179,7 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
         }
         let start = self.clock.now();
         self.relay.receive(side, self.snapshot, start, burst);
-        let left = send(self.relay);
+        let left = send(self.relay, false);
         let took = self.clock.now().saturating_sub(start);
         for (kind, packets) in [
             (LatencyKind::Encap, left.internal.forwarded),
@@ -184,12 +195,12 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
 
     /// Runs the timers when it is time to.
     #[inline]
-    fn timers(&mut self, next: &mut u64, send: &mut impl FnMut(&mut Relay<P>) -> Departures) {
+    fn timers(&mut self, next: &mut u64, send: &mut impl FnMut(&mut Relay<P>, bool) -> Departures) {
         let now = self.clock.now();
         if now >= *next {
             *next = now + TICK;
             self.relay.tick(self.snapshot, now);
-            send(self.relay);
+            send(self.relay, true);
         }
     }
 }
