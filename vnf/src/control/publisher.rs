@@ -174,9 +174,8 @@ mod tests {
         let (config, writer) = testing::config();
         let (generations, _) = Generations::new(0);
         let mut publisher = Publisher::new(testing::settings(&config), writer, generations);
-        let before: Vec<_> = publisher.table().softwires().collect();
         let first_table = Arc::downgrade(publisher.table());
-        let mut expected = before.clone();
+        let mut expected: Vec<_> = publisher.table().softwires().collect();
         for batch in 0..6 {
             let new: Vec<_> = (0..40_000)
                 .map(|n| testing::whole_address(0x0b00_0000 + batch * 40_000 + n))
@@ -187,6 +186,7 @@ mod tests {
             expected.extend(new);
         }
         assert!(first_table.upgrade().is_none(), "the table had to be replaced");
+        expected.sort_by_key(|softwire| (softwire.ipv4, softwire.port_set));
         assert!(publisher.table().softwires().eq(expected));
     }
 }

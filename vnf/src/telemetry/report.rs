@@ -261,4 +261,21 @@ mod tests {
         assert!(text.contains("1 000 000 softwires, 2 workers"));
         assert!(!text.contains("dropped, internal"));
     }
+
+    #[test]
+    fn the_documentation_names_every_counter_and_reason_with_its_meaning() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/counters.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let drops = DropReason::ALL.iter().map(|reason| (reason.name(), reason.meaning()));
+        let ignored = IgnoreReason::ALL.iter().map(|reason| (reason.name(), reason.meaning()));
+        for (name, meaning) in drops.chain(ignored) {
+            let line = format!("| `{name}` | {} |", meaning.trim());
+            assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
+        }
+        let counters = InterfaceTotals::default().named().into_iter().map(|(name, _)| name);
+        let port = ["rx-missed", "rx-nombuf", "rx-errors", "tx-errors", "ignored-packets"];
+        for name in counters.chain(port) {
+            assert!(text.contains(&format!("`{name}`")), "docs/counters.md lacks {name}");
+        }
+    }
 }
