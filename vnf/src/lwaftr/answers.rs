@@ -39,7 +39,11 @@ impl<P: FramePool> Relay<P> {
         ethernet: &Ethernet,
     ) -> Verdict {
         let start = ethernet.header_len();
-        let Some(arp) = frame.bytes().get(start..).and_then(Arp::parse) else {
+        let bytes = frame.bytes().get(start..).unwrap_or_default();
+        if bytes.len() < arp::LEN {
+            return DropReason::FrameTooShort.into();
+        }
+        let Some(arp) = Arp::parse(bytes) else {
             return DropReason::ArpMalformed.into();
         };
         if arp.sender_mac.is_multicast() || arp.sender.is_multicast() || arp.sender.is_broadcast() {
@@ -64,7 +68,7 @@ impl<P: FramePool> Relay<P> {
             target_mac: arp.sender_mac,
             target: arp.sender,
         };
-        let header = Template::new(ethernet.source, link.mac, link.vlan, ethertype::ARP);
+        let header = Template::new(arp.sender_mac, link.mac, link.vlan, ethertype::ARP);
         let body = reshape(frame, Place { start, len: arp::LEN }, header.header_len())
             .then(|| header.write(frame.bytes_mut()))
             .flatten()

@@ -109,7 +109,7 @@ impl<P: FramePool> Relay<P> {
             || cx.snapshot.is_martian(receiver)
             || receiver.is_unspecified()
             || receiver.is_multicast()
-            || receiver.is_broadcast()
+            || cx.snapshot.is_broadcast(receiver)
             || about.destination().is_multicast()
             || cx.snapshot.is_broadcast(about.destination())
         {

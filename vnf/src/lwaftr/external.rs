@@ -16,7 +16,7 @@ use crate::softwire::{Key, Slot};
 use crate::telemetry::DropReason;
 use crate::wire::icmpv4::Icmpv4;
 use crate::wire::ipv4::Ipv4;
-use crate::wire::{ipv6, protocol};
+use crate::wire::{ipv4, ipv6, protocol};
 
 /// A packet that awaits the binding table's answer about its destination.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,8 @@ pub(super) struct ToB4 {
     pub(super) lookup: Lookup,
     /// How its sender is told of errors.
     pub(super) path: Path,
-    pub(super) decrement_ttl: bool,
+    /// DSCP and ECN that it takes on, if not its own.
+    pub(super) tos: Option<u8>,
 }
 
 /// Packets of one burst that await an answer, and their keys.
@@ -62,13 +63,8 @@ impl<P: FramePool> Relay<P> {
         for (number, (frame, verdict)) in burst.iter_mut().zip(verdicts.iter_mut()).enumerate() {
             match self.classify_external(cx, frame) {
                 Ok((place, lookup)) => {
-                    let packet = ToB4 {
-                        frame: number,
-                        place,
-                        lookup,
-                        path: Path::External,
-                        decrement_ttl: true,
-                    };
+                    let packet =
+                        ToB4 { frame: number, place, lookup, path: Path::External, tos: None };
                     waiting.push(packet, lookup.key);
                 }
                 Err(decided) => *verdict = decided,
@@ -165,7 +161,7 @@ impl<P: FramePool> Relay<P> {
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
             return Err(self.no_softwire(cx, &packet, to, slot));
         };
-        if to.decrement_ttl && packet.ttl() <= 1 {
+        if packet.ttl() <= 1 {
             self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path);
             return Err(DropReason::TtlExpired);
         }
@@ -182,9 +178,12 @@ impl<P: FramePool> Relay<P> {
         let br =
             cx.snapshot.table.br_addresses().get(usize::from(ends.br)).map_or(0, |&br| br.into());
         let policy = &cx.snapshot.settings.policy;
-        let outer =
-            rewrite::outer(policy, br, ends.b4, to.place.len, packet.tos(), flow_hash(&packet));
-        if rewrite::encapsulate(frame, to.place, ethernet, &outer, to.decrement_ttl) {
+        let tos = to.tos.unwrap_or(packet.tos());
+        let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
+        if let (Some(tos), Some(packet)) = (to.tos, frame.bytes_mut().get_mut(to.place.start..)) {
+            ipv4::set_tos(packet, tos);
+        }
+        if rewrite::encapsulate(frame, to.place, ethernet, &outer, true) {
             Ok(())
         } else {
             Err(DropReason::NoBuffer)

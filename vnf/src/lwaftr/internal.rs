@@ -21,8 +21,8 @@ use crate::wire::{ethernet::Ethernet, icmpv4, protocol};
 #[derive(Debug, Clone, Copy)]
 struct FromB4 {
     frame: usize,
-    /// Where the outer packet starts.
-    outer: usize,
+    /// Where the outer packet is.
+    outer: Place,
     /// Where the inner packet is.
     inner: Place,
     lookup: Lookup,
@@ -111,7 +111,7 @@ impl<P: FramePool> Relay<P> {
         let inner = Ipv4::parse(upper.payload).map_err(DropReason::from)?;
         Ok(FromB4 {
             frame: number,
-            outer: start,
+            outer: Place { start, len: ipv6::HEADER + packet.payload().len() },
             inner: Place {
                 start: start + ipv6::HEADER + packet.payload().len() - upper.payload.len(),
                 len: inner.bytes().len(),
@@ -167,7 +167,7 @@ impl<P: FramePool> Relay<P> {
                 _ => IgnoreReason::OtherMulticast,
             });
         }
-        if !is_own || upper == protocol::IPV4 {
+        if !is_own {
             return DropReason::NotForUs.into();
         }
         if upper == protocol::FRAGMENT && cx.snapshot.is_br(destination) {
@@ -191,11 +191,12 @@ impl<P: FramePool> Relay<P> {
         slot: Slot,
     ) -> Result<Option<ToB4>, Verdict> {
         let (snapshot, policy) = (cx.snapshot, &cx.snapshot.settings.policy);
-        let bytes = frame.bytes().get(..from.inner.start + from.inner.len).unwrap_or_default();
-        let inner = bytes.get(from.inner.start..).unwrap_or_default();
+        let packet_at = |place: Place| {
+            frame.bytes().get(place.start..place.start + place.len).unwrap_or_default()
+        };
         // It was parsed before; this only finds its fields again.
-        let packet = Ipv4::parse_embedded(inner).map_err(DropReason::from)?;
-        self.check_spoofing(cx, bytes, from, &packet, slot)?;
+        let packet = Ipv4::parse_embedded(packet_at(from.inner)).map_err(DropReason::from)?;
+        self.check_spoofing(cx, packet_at(from.outer), from, &packet, slot)?;
         check_addresses(cx, &packet)?;
         if snapshot.is_own_ipv4(packet.destination()) {
             return Err(self.answer_tunnelled(cx, frame, from.inner, from.b4, from.br));
@@ -216,7 +217,7 @@ impl<P: FramePool> Relay<P> {
                 place: from.inner,
                 lookup: Lookup::of(&packet, End::Destination),
                 path: from.path(),
-                decrement_ttl,
+                tos: rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class),
             }));
         }
         let mtu = snapshot.settings.external.link.mtu;
@@ -241,7 +242,7 @@ impl<P: FramePool> Relay<P> {
     fn check_spoofing(
         &mut self,
         cx: &Context<'_>,
-        frame: &[u8],
+        about: &[u8],
         from: &FromB4,
         packet: &Ipv4<'_>,
         slot: Slot,
@@ -263,7 +264,6 @@ impl<P: FramePool> Relay<P> {
             && !is_error
             && !packet.is_later_fragment()
         {
-            let about = frame.get(from.outer..).unwrap_or_default();
             self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, from.br, from.b4);
         }
         Err(reason)

@@ -77,6 +77,9 @@ impl End {
 
     fn icmp_port(self, packet: &Ipv4<'_>) -> Result<u16, DropReason> {
         let icmp = Icmpv4::parse(packet.payload()).ok_or(DropReason::IcmpTruncated)?;
+        if !icmp.verifies() {
+            return Err(DropReason::IcmpBadChecksum);
+        }
         match icmp.kind() {
             icmpv4::ECHO_REQUEST | icmpv4::ECHO_REPLY => Ok(icmp.identifier()),
             icmpv4::UNREACHABLE | icmpv4::TIME_EXCEEDED | icmpv4::PARAMETER_PROBLEM => {

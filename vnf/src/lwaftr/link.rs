@@ -6,7 +6,7 @@ use super::verdict::Verdict;
 use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ethernet::{Ethernet, ethertype};
-use crate::wire::ipv4::{self, Ipv4};
+use crate::wire::ipv4::Ipv4;
 use crate::wire::protocol;
 
 /// A frame that is for us, with something that its side carries.
@@ -83,10 +83,7 @@ pub(super) fn side_of(frame: &[u8], snapshot: &Snapshot) -> Side {
 /// What becomes of an IPv4 packet in a broadcast or multicast frame: it is never forwarded.
 #[cold]
 pub(super) fn group_fate(packet: &[u8], snapshot: &Snapshot) -> Verdict {
-    let Some(head) = packet.first_chunk::<{ ipv4::HEADER }>() else {
-        return DropReason::MulticastFrame.into();
-    };
-    let Ok(packet) = Ipv4::parse_embedded(head) else { return DropReason::MulticastFrame.into() };
+    let Ok(packet) = Ipv4::parse_embedded(packet) else { return DropReason::MulticastFrame.into() };
     let destination = packet.destination();
     if !destination.is_multicast() && !snapshot.is_broadcast(destination) {
         return DropReason::MulticastFrame.into();

@@ -221,6 +221,8 @@ pub fn write_header(
     *head = [0; HEADER];
     head[0] = 0x45;
     head[2..4].copy_from_slice(&total_len.to_be_bytes());
+    // An atomic datagram, so that its identification of 0 need not be unique (RFC 6864).
+    head[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
     head[8] = ttl;
     head[9] = protocol;
     head[12..16].copy_from_slice(&source.octets());
@@ -254,7 +256,7 @@ mod tests {
         assert_eq!((ipv4.ttl(), ipv4.protocol(), ipv4.total_len()), (64, 17, 28));
         assert_eq!(ipv4.source(), Ipv4Addr::new(192, 0, 2, 1));
         assert_eq!(ipv4.destination(), Ipv4Addr::new(203, 0, 113, 7));
-        assert!(!ipv4.is_fragment() && !ipv4.dont_fragment() && !ipv4.has_source_route());
+        assert!(!ipv4.is_fragment() && ipv4.dont_fragment() && !ipv4.has_source_route());
         assert_eq!(ipv4.payload().len(), 8);
     }
 

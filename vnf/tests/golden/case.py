@@ -116,6 +116,12 @@ class Case:
         """A packet, frame or bytes that arrive on the internal side."""
         return self._arrives(INTERNAL, packet, spacing)
 
+    def originates(self, side, packet):
+        """What the relay sends at this moment without having received anything."""
+        frame = Frame(side, None, self.clock)
+        frame._ends("originated", (side, "originated-packets", packet))
+        self.frames.append(frame)
+
     def _arrives(self, side, packet, spacing):
         frame = Frame(side, from_wire(side, packet), self.clock)
         self.clock += spacing
@@ -156,8 +162,7 @@ def counters(frames, vlans):
         entry["packets"] += 1
         entry["bytes"] += size
 
-    for frame in frames:
-        assert frame.fate, "a frame without a fate"
+    def count_arrival(frame):
         size = len(tagged(frame.data, vlans[frame.side]))
         add(frame.side, "in-packets", 1)
         add(frame.side, "in-bytes", size)
@@ -169,6 +174,11 @@ def counters(frames, vlans):
             add(frame.side, frame.fate, 1)
             if frame.fate == "ignored-packets":
                 add_reason(frame.side, "ignored", frame.reason, size)
+
+    for frame in frames:
+        assert frame.fate, "a frame without a fate"
+        if frame.data is not None:
+            count_arrival(frame)
         for side, kind, data in frame.sent:
             add(side, "out-packets", 1)
             add(side, "out-bytes", len(tagged(data, vlans[side])))
@@ -223,7 +233,8 @@ def write(c, directory, wiring_name, header):
     if c.table_file is not None:
         (directory / "table.csv").write_text(c.table_file)
     for side, name in enumerate(SIDES):
-        came = [(f.time, tagged(f.data, vlans[side])) for f in c.frames if f.side == side]
+        came = [(f.time, tagged(f.data, vlans[side]))
+                for f in c.frames if f.side == side and f.data is not None]
         left = [(f.time, tagged(data, vlans[side]))
                 for f in c.frames for to, _, data in f.sent if to == side]
         write_pcap(directory / f"{name}-in.pcap", came)

@@ -1,12 +1,13 @@
 """ARP, neighbour discovery and next hops: N1 to N3."""
 
+import socket
+
 from scapy.layers.inet6 import (ICMPv6MLReport2, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr,
                                 ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, IPv6,
                                 IPv6ExtHdrHopByHop, RouterAlert, in6_getnsma, in6_getnsmac)
 from scapy.layers.l2 import ARP, Ether
-import socket
 
-from case import case
+from case import EXTERNAL as EXTERNAL_SIDE, INTERNAL as INTERNAL_SIDE, case
 from world import (BR1, BR2, EXTERNAL, INTERNAL, LINK_LOCAL, MAC4, MAC6, NEXT_HOP4, NEXT_HOP4_MAC,
                    NEXT_HOP6, NEXT_HOP6_MAC, SHARED, aged, data, encapsulated, inbound, outbound,
                    tunnel, with_bytes)
@@ -201,3 +202,45 @@ def given_mac(c):
     c.from_internet(inbound()).forwarded(
         Ether(src=MAC6, dst=mac) / encapsulated(aged(inbound())))
     c.from_b4(tunnel(outbound())).forwarded(Ether(src=MAC4, dst=mac) / aged(outbound()))
+
+
+def unresolved(c):
+    """Next hops by address, which the relay asks for at once."""
+    del c.external["next-hop-mac"], c.internal["next-hop-mac"]
+    c.originates(EXTERNAL_SIDE, who_has(NEXT_HOP4, EXTERNAL, MAC4))
+    c.originates(INTERNAL_SIDE, solicit(NEXT_HOP6, src=INTERNAL, mac=MAC6))
+
+
+@case("N3", "An unresolved next hop is asked for; what is to go there meanwhile is dropped")
+def unresolved_next_hops(c):
+    unresolved(c)
+    c.from_internet(inbound()).dropped("next-hop-unresolved")
+    c.from_b4(tunnel(outbound())).dropped("next-hop-unresolved")
+    # Answers that need no next hop are given all the same.
+    c.from_internet(who_has(EXTERNAL, "192.0.2.77")).answered(
+        is_at(EXTERNAL, "192.0.2.77", NEXT_HOP4_MAC))
+
+
+@case("N3", "Its answer is used from the next packet on")
+def resolved_next_hops(c):
+    unresolved(c)
+    c.from_internet(inbound()).dropped("next-hop-unresolved")
+    mac4, mac6 = "02:00:00:00:44:44", "02:00:00:00:66:66"
+    answer = Ether(src=mac4, dst=MAC4) / ARP(op=2, hwsrc=mac4, psrc=NEXT_HOP4, hwdst=MAC4,
+                                             pdst=EXTERNAL)
+    c.from_internet(answer).consumed()
+    answer = (Ether(src=mac6, dst=MAC6) / IPv6(src=NEXT_HOP6, dst=INTERNAL, hlim=255)
+              / ICMPv6ND_NA(tgt=NEXT_HOP6, R=1, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr=mac6))
+    c.from_b4(answer).consumed()
+    c.from_internet(inbound()).forwarded(
+        Ether(src=MAC6, dst=mac6) / encapsulated(aged(inbound())))
+    c.from_b4(tunnel(outbound())).forwarded(Ether(src=MAC4, dst=mac4) / aged(outbound()))
+
+
+@case("N2 N3", "Requests of a neighbour do not make it known, only its answers do")
+def unasked_answers(c):
+    unresolved(c)
+    c.from_internet(who_has(EXTERNAL)).answered(is_at(EXTERNAL, NEXT_HOP4, NEXT_HOP4_MAC))
+    c.from_b4(solicit(INTERNAL, src=NEXT_HOP6)).answered(advertise(INTERNAL, NEXT_HOP6))
+    c.from_b4(tunnel(outbound())).dropped("next-hop-unresolved")
+    c.from_internet(inbound()).dropped("next-hop-unresolved")
