@@ -186,6 +186,12 @@ impl Config {
         self.rows.softwires()
     }
 
+    /// Forgets the list of softwires: what runs needs the table alone, and ten million rows are
+    /// 400 MB.
+    pub fn forget_rows(&mut self) {
+        self.rows = Rows::default();
+    }
+
     /// Where the softwire of a row stands, as `file:line`.
     #[must_use]
     pub fn origin(&self, row: usize) -> String {

@@ -58,12 +58,13 @@ impl Editor {
     /// Publishes a configuration for the first time: what the files say, and the edits in the
     /// journal at this path. With `discard_edits` those are given up.
     pub fn start(
-        (config, mut writer): (Config, TableWriter),
+        (mut config, mut writer): (Config, TableWriter),
         macs: PortMacs,
         generations: Arc<Generations>,
         journal: &Path,
         discard_edits: bool,
     ) -> Result<Self, ControlError> {
+        config.forget_rows();
         let mut journal = open_journal(&config, journal)?;
         if let Some(journal) = &mut journal {
             let kept = if discard_edits {

@@ -71,8 +71,9 @@ pub struct Prepared {
 /// what is refused for other reasons is in the report.
 pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, ControlError> {
     let loaded = config::load_with_table(&basis.config.path);
-    let (config, mut writer) =
+    let (mut config, mut writer) =
         loaded.map_err(|errors| ControlError::refused(errors.to_string()))?;
+    config.forget_rows();
     let mut refusals = Vec::new();
     let differences = config::differences(&basis.config, &config);
     for difference in differences.iter().filter(|difference| difference.key.restart) {
