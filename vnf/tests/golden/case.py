@@ -54,13 +54,19 @@ class Frame:
         assert self.fate is None, "a frame has one fate"
         self.fate, self.sent = fate, [(side, kind, to_wire(side, p)) for side, kind, p in sent]
 
-    def forwarded(self, packet):
-        """Leaves on the other interface."""
-        self._ends("forwarded-packets", (1 - self.side, None, packet))
+    def forwarded(self, *pieces):
+        """Leaves on the other interface, perhaps in several pieces."""
+        self._ends("forwarded-packets", *self._in_pieces(1 - self.side, pieces))
 
-    def hairpinned(self, packet):
-        """Leaves on the interface it came from, to another B4."""
-        self._ends("hairpinned-packets", (self.side, None, packet))
+    def hairpinned(self, *pieces):
+        """Leaves on the interface it came from, to another B4, perhaps in several pieces."""
+        self._ends("hairpinned-packets", *self._in_pieces(self.side, pieces))
+
+    @staticmethod
+    def _in_pieces(side, pieces):
+        """The first piece is the packet, the others are extra (A1)."""
+        kinds = [None] + ["extra-fragments"] * (len(pieces) - 1)
+        return [(side, kind, piece) for kind, piece in zip(kinds, pieces)]
 
     def answered(self, packet):
         """Is answered on the interface it came from."""

@@ -8,6 +8,8 @@ use std::path::Path;
 use pcap_file::pcap::PcapReader;
 use serde_json::Value;
 
+use crate::identification;
+
 /// The frames of a capture.
 pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -20,8 +22,12 @@ pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
 }
 
 /// What is different between two captures: the first frame that is, and their numbers.
+///
+/// The identification of an IPv6 fragment is the relay's to choose (F5): it need not be the expected
+/// one, but must be one and the same for all fragments of a packet and another for each packet.
 pub(crate) fn captures(side: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
     let mut problems = Vec::new();
+    let got = &identification::as_expected(expected, got);
     if expected.len() != got.len() {
         let (wanted, came) = (expected.len(), got.len());
         problems.push(format!("{side}: {wanted} frames expected, {came} came out"));
