@@ -16,23 +16,23 @@ def mss(value):
     return bytes([2, 4, value >> 8, value & 0xFF])
 
 
-def segment(options, src=HOST, dst=SHARED, sport=80, dport=PORT_12, flags="S", size=0, **fields):
+def segment(listed, src=HOST, dst=SHARED, sport=80, dport=PORT_12, flags="S", size=0, **fields):
     """A TCP segment with these bytes for options (filled up with ends of list) and a right
     checksum."""
-    options += bytes(-len(options) % 4)
+    listed += bytes(-len(listed) % 4)
     header = TCP(sport=sport, dport=dport, flags=flags, seq=0x01020304,
-                 dataofs=5 + len(options) // 4)
-    return ip(src, dst, **fields) / header / Raw(options + bytes(data(size)))
+                 dataofs=5 + len(listed) // 4)
+    return ip(src, dst, **fields) / header / Raw(listed + bytes(data(size)))
 
 
-def inbound(options, **fields):
+def inbound(listed, **fields):
     """From the Internet."""
-    return segment(options, **fields)
+    return segment(listed, **fields)
 
 
-def outbound(options, **fields):
+def outbound(listed, **fields):
     """From a B4."""
-    return segment(options, SHARED, HOST, PORT_12, 80, **fields)
+    return segment(listed, SHARED, HOST, PORT_12, 80, **fields)
 
 
 def both_ways(c, before, after, **fields):
@@ -42,9 +42,9 @@ def both_ways(c, before, after, **fields):
     c.from_b4(tunnel(outbound(before, **fields))).forwarded(aged(outbound(after, **fields)))
 
 
-def untouched(c, options, **fields):
+def untouched(c, listed, **fields):
     """Both ways, without a change."""
-    both_ways(c, options, options, **fields)
+    both_ways(c, listed, listed, **fields)
 
 
 @case("E10", "SYN and SYN-ACK, both ways: down to what fits, never up")
