@@ -8,7 +8,9 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::key::{Key, Table, keys};
 use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
-use crate::lwaftr::{DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Hairpinning, Policy};
+use crate::lwaftr::{
+    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Hairpinning, MssClamp, Policy, TooBigDf,
+};
 use crate::softwire::file::COLUMNS;
 use crate::wire::MacAddr;
 
@@ -268,6 +270,21 @@ impl Table for Policy {
                 ("external", Hairpinning::External),
                 ("drop", Hairpinning::Drop),
             ]);
+            "fragment" OPTIONAL fragment = OneOf(&[
+                ("outer", Fragment::Outer), ("inner", Fragment::Inner),
+            ]);
+            "too-big-df" OPTIONAL too_big_df = OneOf(&[
+                ("drop", TooBigDf::Drop), ("fragment", TooBigDf::Fragment),
+            ]);
+            "mss-clamp" OPTIONAL mss_clamp = WordOr {
+                word: OneOf(&[("auto", MssClamp::Auto), ("off", MssClamp::Off)]),
+                integer: Integer(64, 8920),
+                wrap: MssClamp::Most,
+                unwrap: |clamp| match clamp {
+                    MssClamp::Most(bytes) => Some(*bytes),
+                    MssClamp::Auto | MssClamp::Off => None,
+                },
+            };
             "generate-icmpv4-errors" OPTIONAL generate_icmpv4_errors = Boolean;
             "generate-icmpv6-errors" OPTIONAL generate_icmpv6_errors = Boolean;
             "allow-incoming-icmpv4" OPTIONAL allow_incoming_icmpv4 = Boolean;

@@ -119,7 +119,7 @@ impl<P: FramePool> Relay<P> {
         };
         let tos = frame.bytes().get(place.start + 1).copied().unwrap_or(0);
         let outer = rewrite::outer(&cx.snapshot.settings.policy, br, b4, place.len, tos, 0);
-        if !rewrite::encapsulate(frame, place, ethernet, &outer, false) {
+        if !rewrite::encapsulate(frame, place, ethernet, &outer) {
             return DropReason::NoBuffer.into();
         }
         let inner = ethernet.header_len() + ipv6::HEADER;
@@ -310,7 +310,7 @@ impl<P: FramePool> Relay<P> {
             return reason.into();
         }
         let header = cx.to_station(Side::Internal, ethernet.source);
-        if !rewrite::encapsulate(frame, message, &header, &outer, false) {
+        if !rewrite::encapsulate(frame, message, &header, &outer) {
             return DropReason::NoBuffer.into();
         }
         let start = header.header_len() + ipv6::HEADER;

@@ -6,7 +6,7 @@ use super::external::{ToB4, Waiting, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
 use super::relay::{Relay, Verdicts};
-use super::rewrite::{self, Place};
+use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
@@ -198,6 +198,8 @@ impl<P: FramePool> Relay<P> {
         let packet = Ipv4::parse_embedded(packet_at(from.inner)).map_err(DropReason::from)?;
         self.check_spoofing(cx, packet_at(from.outer), from, &packet, slot)?;
         check_addresses(cx, &packet)?;
+        let tos = rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class)
+            .ok_or(DropReason::EcnMismatch)?;
         if snapshot.is_own_ipv4(packet.destination()) {
             return Err(self.answer_tunnelled(cx, frame, from.inner, from.b4, from.br));
         }
@@ -217,20 +219,26 @@ impl<P: FramePool> Relay<P> {
                 place: from.inner,
                 lookup: Lookup::of(&packet, End::Destination),
                 path: from.path(),
-                tos: rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class),
+                tos,
             }));
         }
         let mtu = snapshot.settings.external.link.mtu;
-        if from.inner.len > usize::from(mtu) {
-            if !packet.dont_fragment() {
-                return Err(DropReason::FragmentationNeeded.into());
-            }
+        let is_too_big = from.inner.len > usize::from(mtu);
+        if is_too_big && packet.dont_fragment() {
             self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, from.path());
             return Err(DropReason::TooBig.into());
         }
         let ethernet = cx.to_next_hop(Side::External).ok_or(DropReason::NextHopUnresolved)?;
-        let tos = rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class);
-        if rewrite::decapsulate(frame, from.inner, ethernet, decrement_ttl, tos) {
+        let most_segment = snapshot.most_segment;
+        Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
+        if is_too_big {
+            let front = ethernet.header_len();
+            self.fragment_inner(Side::External, frame, from.inner, mtu.into(), front, |_, out| {
+                ethernet.write(out)
+            })?;
+            return Ok(None);
+        }
+        if rewrite::bare(frame, from.inner, ethernet) {
             Ok(None)
         } else {
             Err(DropReason::NoBuffer.into())

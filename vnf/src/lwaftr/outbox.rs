@@ -12,6 +12,8 @@ use crate::telemetry::{DropReason, WorkerCounters};
 pub(super) enum Fate {
     /// Received on the other interface.
     Forwarded,
+    /// A fragment of a received frame, but for its last.
+    Piece,
     /// Received on this interface, for another B4.
     Hairpinned,
     /// A received frame made an answer.
@@ -50,6 +52,11 @@ impl<F: Frame> Outbox<F> {
         Self { frames: TxBurst::new(), origins: ArrayVec::new() }
     }
 
+    /// Frames that can still be added.
+    pub(super) fn room(&self) -> usize {
+        self.frames.remaining_capacity()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -83,13 +90,15 @@ impl<F: Frame> Outbox<F> {
         }
         self.frames.clear();
         let here = counters.of(side);
-        let (mut sent, mut answered, mut originated, mut bytes) = (Sent::default(), 0, 0, 0);
+        let (mut sent, mut pieces, mut answered, mut originated, mut bytes) =
+            (Sent::default(), 0, 0, 0, 0);
         let accepted = accepted.min(self.origins.len());
         for origin in &self.origins[..accepted] {
             bytes += u64::from(origin.len);
             match origin.fate {
                 Fate::Forwarded => sent.forwarded += 1,
                 Fate::Hairpinned => sent.hairpinned += 1,
+                Fate::Piece => pieces += 1,
                 Fate::Answered => answered += 1,
                 Fate::Originated => originated += 1,
             }
@@ -98,6 +107,7 @@ impl<F: Frame> Outbox<F> {
         here.out_bytes.add(bytes);
         counters.of(side.other()).forwarded.add(sent.forwarded);
         here.hairpinned.add(sent.hairpinned);
+        here.extra_fragments.add(pieces);
         here.answered.add(answered);
         here.originated.add(originated);
         for origin in &self.origins[accepted..] {
@@ -113,6 +123,8 @@ fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
     let received_on = match origin.fate {
         Fate::Forwarded => side.other(),
         Fate::Hairpinned | Fate::Answered => side,
+        // The last piece tells of its packet.
+        Fate::Piece => return,
         Fate::Originated => return counters.of(side).suppressed_errors.add(1),
     };
     counters.of(received_on).drops[DropReason::TxFull.index()].count(origin.received_len as usize);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::context::Context;
+use super::fragment::Identifications;
 use super::limiter::Limiter;
 use super::link;
 use super::neighbours::{NextHops, Resolver};
@@ -43,6 +44,7 @@ pub struct Relay<P: FramePool> {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) next_hops: Arc<NextHops>,
     pub(super) limiter: Limiter,
+    pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     resolver: Option<Resolver>,
 }
@@ -56,6 +58,7 @@ impl<P: FramePool> Relay<P> {
             counters: parts.counters,
             next_hops: parts.next_hops,
             limiter: Limiter::new(parts.workers, parts.seed),
+            identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             resolver: parts.runs_timers.then(Resolver::default),
         }

@@ -7,6 +7,9 @@ use super::{be16, protocol};
 /// Bytes of the fixed header.
 pub const HEADER: usize = 40;
 
+/// Bytes of a fragment header.
+pub const FRAGMENT_HEADER: usize = 8;
+
 /// Extension headers that are walked, at most.
 const CHAIN_HEADERS: usize = 8;
 
@@ -211,6 +214,19 @@ pub fn write_header(head: &mut [u8; HEADER], outer: &Outer) {
     head[7] = outer.hop_limit;
     head[8..24].copy_from_slice(&outer.source.to_be_bytes());
     head[24..40].copy_from_slice(&outer.destination.to_be_bytes());
+}
+
+/// Writes a fragment header (RFC 8200 section 4.5). `offset` is in bytes.
+pub fn write_fragment_header(
+    head: &mut [u8; FRAGMENT_HEADER],
+    next_header: u8,
+    offset: usize,
+    more: bool,
+    identification: u32,
+) {
+    head[..2].copy_from_slice(&[next_header, 0]);
+    head[2..4].copy_from_slice(&((offset & !7) as u16 | u16::from(more)).to_be_bytes());
+    head[4..8].copy_from_slice(&identification.to_be_bytes());
 }
 
 /// The solicited-node multicast address of an address (RFC 4291 section 2.7.1).
