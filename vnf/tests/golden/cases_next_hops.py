@@ -184,11 +184,11 @@ def changed_mac(c):
         c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), mac4))
 
 
-@case("N2 N3", "Without the override flag, an advertisement changes no address (RFC 4861 7.2.5)")
+@case("N2 N3", "Unasked and without the override flag, an advertisement changes nothing (RFC 4861 7.2.5)")
 def no_override(c):
     unresolved(c)
     c.from_b4(ndp_answer(NEW6)).consumed()
-    c.from_b4(ndp_answer("02:00:00:00:66:77", override=0)).consumed()
+    c.from_b4(ndp_answer("02:00:00:00:66:77", override=0, solicited=0)).consumed()
     c.from_internet(inbound()).forwarded(to_b4(inbound(), NEW6))
 
 
