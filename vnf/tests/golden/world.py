@@ -145,7 +145,7 @@ def fragments4(packet, mtu):
         left = len(rest) - offset
         size = left if left <= room else room // 8 * 8
         more = 0x2000 if offset + size < len(rest) else flags & 0x2000
-        field = flags & 0xC000 | more | (flags & 0x1FFF) + offset // 8
+        field = more | (flags & 0x1FFF) + offset // 8
         head = bytearray([0x40 | (20 + len(options)) // 4]) + raw[1:20] + options
         head[2:4] = (len(head) + size).to_bytes(2, "big")
         head[6:8] = field.to_bytes(2, "big")
