@@ -210,6 +210,13 @@ impl<P: FramePool> Relay<P> {
             }
             _ if destination >> 120 == 0xff => Verdict::Ignore(IgnoreReason::OtherMulticast),
             icmpv6::ECHO_REQUEST => self.answer_echo_v6(cx, frame, ethernet, place, message),
+            icmpv6::UNREACHABLE
+            | icmpv6::PACKET_TOO_BIG
+            | icmpv6::TIME_EXCEEDED
+            | icmpv6::PARAMETER_PROBLEM => match self.hear_tunnel_error(cx, &icmp) {
+                Ok(()) => Verdict::Consume,
+                Err(reason) => reason.into(),
+            },
             _ => DropReason::Icmpv6Type.into(),
         }
     }

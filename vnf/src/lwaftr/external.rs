@@ -169,7 +169,8 @@ impl<P: FramePool> Relay<P> {
             return Err(DropReason::TtlExpired);
         }
         let policy = &cx.snapshot.settings.policy;
-        let mtu = cx.snapshot.settings.internal.link.mtu;
+        let link_mtu = cx.snapshot.settings.internal.link.mtu;
+        let mtu = ends.path_mtu(cx.now).map_or(link_mtu, |learned| learned.min(link_mtu));
         let is_too_big = to.place.len + ipv6::HEADER > usize::from(mtu);
         let dont_fragment = packet.dont_fragment();
         if is_too_big && dont_fragment && policy.too_big_df == TooBigDf::Drop {

@@ -14,6 +14,7 @@
 //! | `rewrite` | adding and taking away the tunnel header (E3-E6, D4) |
 //! | `answers` | ARP, NDP and echo to our own addresses (N1, N2, N4) |
 //! | `errors` | ICMP errors of our own (I5, I6) |
+//! | `tunnel_errors` | what others say of our tunnel packets (I4, M1) |
 //! | `neighbours` | the next hops' MAC addresses (N3) |
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
@@ -33,6 +34,7 @@ mod relay;
 mod rewrite;
 mod settings;
 mod snapshot;
+mod tunnel_errors;
 mod verdict;
 
 pub use neighbours::NextHops;

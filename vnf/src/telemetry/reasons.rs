@@ -124,6 +124,8 @@ reasons! {
         IcmpEmbedded = "icmp-embedded",
         /// ICMPv6 checksum wrong, or the message cut short (I4, N2).
         Icmpv6BadChecksum = "icmpv6-bad-checksum",
+        /// An ICMPv6 error that is not about a packet we could have sent to a B4 (I4).
+        Icmpv6Embedded = "icmpv6-embedded",
         /// An ICMPv6 type that is not handled (I4).
         Icmpv6Type = "icmpv6-type",
         /// An ARP packet that contradicts itself (N1).

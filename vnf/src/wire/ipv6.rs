@@ -62,6 +62,23 @@ impl<'a> Ipv6<'a> {
         Ok(Self { head, payload })
     }
 
+    /// A packet as it stands in an ICMPv6 error, perhaps cut short.
+    pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
+        let packet = Self { head, payload };
+        if head[0] >> 4 != 6 {
+            return Err(Malformed::BadVersion);
+        }
+        Ok(Self { payload: payload.get(..packet.payload_len()).unwrap_or(payload), ..packet })
+    }
+
+    /// Bytes behind the fixed header, as it says.
+    #[inline]
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        usize::from(be16(self.head, 4))
+    }
+
     /// What follows the fixed header, up to the payload length.
     #[inline]
     #[must_use]
@@ -227,6 +244,14 @@ pub fn write_fragment_header(
     head[..2].copy_from_slice(&[next_header, 0]);
     head[2..4].copy_from_slice(&((offset & !7) as u16 | u16::from(more)).to_be_bytes());
     head[4..8].copy_from_slice(&identification.to_be_bytes());
+}
+
+/// What a first fragment's header and payload are: the protocol and what follows. `None` for later
+/// fragments and what is cut short.
+#[must_use]
+pub fn first_fragment(payload: &[u8]) -> Option<Upper<'_>> {
+    let (head, payload) = payload.split_first_chunk::<FRAGMENT_HEADER>()?;
+    (be16(head, 2) & !7 == 0).then_some(Upper { protocol: head[0], payload })
 }
 
 /// The solicited-node multicast address of an address (RFC 4291 section 2.7.1).

@@ -94,6 +94,14 @@ impl BindingTable {
         self.entries.get(slot.0 as usize)?.endpoints()
     }
 
+    /// Remembers the path MTU towards the B4 of a softwire for ten minutes (M1). A table built anew
+    /// has forgotten it, as has a softwire whose address was edited.
+    pub fn learn_path_mtu(&self, slot: Slot, path_mtu: u16, now: u64) {
+        if let Some(entry) = self.entries.get(slot.0 as usize) {
+            entry.learn(path_mtu, now);
+        }
+    }
+
     /// True when some softwire has, or had, this address.
     #[inline]
     #[must_use]
