@@ -69,7 +69,7 @@ impl<P: FramePool> Relay<P> {
             Side::Internal,
             frame,
             place,
-            most,
+            |_| most,
             |_| front,
             |piece, out| {
                 let rest = ethernet.write(out)?;
@@ -107,35 +107,36 @@ impl<P: FramePool> Relay<P> {
         let bytes = frame.bytes().get(place.start..place.start + place.len).unwrap_or_default();
         let packet = Ipv4::parse_embedded(bytes)?;
         let (first, later) = (FragmentHeader::first(&packet), FragmentHeader::later(&packet));
-        let header = |piece: &Piece| if piece.offset == 0 { &first } else { &later };
+        let header = |offset: usize| if offset == 0 { &first } else { &later };
         let data = Place {
             start: place.start + packet.header_len(),
             len: place.len - packet.header_len(),
         };
-        let most = mtu - packet.header_len();
-        let fronts = |piece: &Piece| front + header(piece).header_len();
+        let most = |offset| mtu - header(offset).header_len();
+        let fronts = |piece: &Piece| front + header(piece.offset).header_len();
         self.cut(side, frame, data, most, fronts, |piece, out| {
-            let header = header(&piece);
+            let header = header(piece.offset);
             let rest = write_front(header.header_len() + piece.len, out)?;
             header.write(rest, piece.offset, piece.len, piece.is_last)
         })
     }
 
-    /// Cuts the bytes at `data` into pieces of at most `most` bytes, multiples of 8 but for the
-    /// last. `write` fills in the `front` bytes before a piece and returns what follows them.
+    /// Cuts the bytes at `data` into pieces, multiples of 8 bytes but for the last, and no longer
+    /// than `most` says for their offset. `write` fills in the `front` bytes before a piece and
+    /// returns what follows them.
     fn cut(
         &mut self,
         side: Side,
         frame: &mut P::Frame,
         data: Place,
-        most: usize,
+        most: impl Fn(usize) -> usize,
         front: impl Fn(&Piece) -> usize,
         write: impl for<'a> Fn(Piece, &'a mut [u8]) -> Option<&'a mut [u8]>,
     ) -> Result<(), DropReason> {
-        let step = most & !7;
         let mut pieces = ArrayVec::<P::Frame, MOST_PIECES>::new();
         let mut offset = 0;
-        while data.len - offset > most {
+        while data.len - offset > most(offset) {
+            let step = most(offset) & !7;
             let piece = Piece { offset, len: step, is_last: false };
             let start = data.start + offset;
             let source = frame.bytes().get(start..start + step).ok_or(DropReason::NoBuffer)?;
