@@ -6,7 +6,7 @@ from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6Par
 from scapy.packet import Raw
 
 from case import INTERNAL as INTERNAL_SIDE, case
-from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, BR1, BR2, HOST, INTERNAL, OFFSET,
+from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, BR1, BR2, EXTERNAL, HOST, INTERNAL, OFFSET,
                    PORT_12, PORT_34, PORT_OFFSET, SHARED, WHOLE, aged, data, echo, encapsulated,
                    fragments4, fragments6, frame6, icmp_error, inbound, ip, outbound, tcp, tunnel,
                    with_bytes)
@@ -284,11 +284,11 @@ def protocols(c):
 
 @case("I4 I5", "No ICMPv4 error about an ICMPv4 error or a later fragment; the MTU is learned")
 def no_report(c):
-    quoted = ip(SHARED, HOST) / UDP(sport=PORT_12, dport=9) / data(1400)
-    error = ip(HOST, SHARED, flags="DF") / ICMP(type=3, code=3) / Raw(bytes(quoted))
-    c.from_b4(about(ICMPv6DestUnreach(code=0), sent(error))).consumed()
-    c.from_b4(too_big(1400, sent(error))).consumed()
-    limited(c, 1400)
+    quoted = ip(WHOLE, HOST) / UDP(sport=PORT_12, dport=9) / data(1400)
+    error = ip(HOST, WHOLE, flags="DF") / ICMP(type=3, code=3) / Raw(bytes(quoted))
+    c.from_b4(about(ICMPv6DestUnreach(code=0), sent(error, B4_WHOLE))).consumed()
+    c.from_b4(too_big(1450, sent(error, B4_WHOLE))).consumed()
+    limited(c, 1450, b4=B4_WHOLE, dst=WHOLE)
     later = ip(HOST, WHOLE, proto=17, frag=9, flags="DF") / data(1400)
     c.from_b4(about(ICMPv6DestUnreach(code=0), sent(later, B4_WHOLE))).consumed()
     c.from_b4(too_big(1400, sent(later, B4_WHOLE))).consumed()
@@ -325,6 +325,14 @@ def other_inner(c):
                    outbound(size=1432)):
         for kind in (ICMPv6PacketTooBig(mtu=1300), ICMPv6DestUnreach(code=0)):
             c.from_b4(about(kind, sent(packet))).dropped("icmpv6-embedded")
+    limited(c, 1500)
+
+
+@case("I4 P3 I5", "An inner source that we would not have let in, and must not send errors to")
+def martian_source(c):
+    for source in ("0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.1", "255.255.255.255", EXTERNAL):
+        for kind in (ICMPv6PacketTooBig(mtu=1300), ICMPv6DestUnreach(code=0)):
+            c.from_b4(about(kind, sent(sized(1460, src=source)))).dropped("icmpv6-embedded")
     limited(c, 1500)
 
 

@@ -9,7 +9,7 @@ use crate::ipv4::{Packet, is_martian};
 use crate::keys;
 use crate::link::Arrived;
 use crate::verdict::{Passed, Verdict, drop};
-use crate::world::{Softwire, World};
+use crate::world::{Hairpinning, Softwire, World};
 
 /// What a router quotes of a packet of ours.
 struct Quoted<'a> {
@@ -35,6 +35,7 @@ pub(crate) fn judge(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
             if mtu < 1280 || mtu >= quoted.len {
                 return drop("icmpv6-embedded");
             }
+            let mtu = mtu.min(world.internal.mtu);
             world.learn(quoted.softwire.b4, mtu);
             let inner = quoted.inner;
             inner.dont_fragment().then(|| errors::too_big(world, inner, mtu - 40)).flatten()
@@ -44,19 +45,18 @@ pub(crate) fn judge(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         }
         _ => return drop("icmpv6-embedded"),
     };
-    Ok(Verdict::Consume(report.and_then(|report| addressed(world, quoted.inner, report))))
+    Ok(Verdict::Consume(report.map(|report| addressed(world, quoted.inner, report))))
 }
 
-/// Where the report to a packet's source leaves: through its softwire if it is a B4's.
-fn addressed(world: &World, about: Packet<'_>, report: Vec<u8>) -> Option<(Arrived, Vec<u8>)> {
-    if is_martian(about.source()) || world.is_our_ipv4(about.source()) {
-        return None;
+/// Where the report to a packet's source leaves: through its softwire if it is a B4's, unless
+/// such packets leave by the external side (D6).
+fn addressed(world: &World, about: Packet<'_>, report: Vec<u8>) -> (Arrived, Vec<u8>) {
+    match keys::quoted(world, about, keys::Subscriber::Source) {
+        Some(sender) if world.policy.hairpinning != Hairpinning::External => {
+            (Arrived::Internal, errors::encapsulated(world, sender, &report))
+        }
+        _ => (Arrived::External, report),
     }
-    if !world.in_table(about.source()) {
-        return Some((Arrived::External, report));
-    }
-    let sender = keys::quoted(world, about, keys::Subscriber::Source)?;
-    Some((Arrived::Internal, errors::encapsulated(world, sender, &report)))
 }
 
 /// The packet of ours that a router quotes, if it is one.
@@ -82,6 +82,10 @@ fn quoted<'a>(world: &'a World, br: Ipv6Addr, bytes: &'a [u8]) -> Option<Quoted<
         return None;
     }
     let inner = Packet { bytes: &payload[..payload.len().min(total_len)] };
+    // P3: we would not have sent it.
+    if is_martian(inner.source()) || world.is_our_ipv4(inner.source()) {
+        return None;
+    }
     let softwire = keys::quoted(world, inner, keys::Subscriber::Destination)?;
     let ours = softwire.br == br && softwire.b4 == ipv6_at(bytes, 24);
     ours.then_some(Quoted { softwire, len: 40 + usize::from(be16(bytes, 4)), inner })
