@@ -103,6 +103,8 @@ pub struct Interface<A, N> {
     pub mtu: u16,
     /// Take unicast frames to any MAC address.
     pub promiscuous: bool,
+    /// Answer ARP for every softwire's address (external side only).
+    pub proxy_arp: bool,
     /// The router that gets everything that leaves here.
     pub next_hop: Option<A>,
     /// Its MAC address, when it is not to be asked for.
@@ -126,6 +128,7 @@ impl<A, N> Default for Interface<A, N> {
             vlan: 0,
             mtu: 1500,
             promiscuous: false,
+            proxy_arp: false,
             next_hop: None,
             next_hop_mac: None,
             on_link: false,
@@ -151,7 +154,9 @@ impl Table for ExternalInterface {
     const NAME: &str = "external";
 
     fn keys() -> Vec<Key<Self>> {
-        interface_keys()
+        let mut keys = interface_keys();
+        keys.extend(keys![Self; "proxy-arp" OPTIONAL proxy_arp = Boolean;]);
+        keys
     }
 }
 

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
 use super::limiter::Class;
 use super::neighbours::Question;
-use super::outbox::Fate;
+use super::outbox::{Fate, Received};
 use super::relay::Relay;
 use super::rewrite::{self, Place, reshape};
 use super::snapshot::ALL_NODES;
@@ -50,7 +50,8 @@ impl<P: FramePool> Relay<P> {
             return DropReason::ArpMalformed.into();
         }
         let settings = &cx.snapshot.settings.external;
-        let to_us = cx.snapshot.is_own_ipv4(arp.target);
+        let to_us = cx.snapshot.is_own_ipv4(arp.target)
+            || settings.proxy_arp && cx.snapshot.table.has_address(arp.target.into());
         let is_reply = arp.operation == arp::Operation::Reply;
         let from_next_hop = settings.next_hop == super::settings::NextHop::Address(arp.sender);
         if from_next_hop {
@@ -115,7 +116,7 @@ impl<P: FramePool> Relay<P> {
             return reason.into();
         }
         let Some(ethernet) = cx.to_next_hop(Side::Internal) else {
-            return DropReason::NextHopUnresolved.into();
+            return Verdict::Wait(Side::Internal);
         };
         let tos = frame.bytes().get(place.start + 1).copied().unwrap_or(0);
         let outer = rewrite::outer(&cx.snapshot.settings.policy, br, b4, place.len, tos, 0);
@@ -361,7 +362,7 @@ impl<P: FramePool> Relay<P> {
                 (Side::Internal, frame)
             }
         };
-        self.out[side.index()].push(frame, Fate::Originated, 0).ok()
+        self.out[side.index()].push(frame, Fate::Originated, Received::default()).ok()
     }
 }
 

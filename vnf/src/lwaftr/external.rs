@@ -94,7 +94,7 @@ impl<P: FramePool> Relay<P> {
             {
                 *verdict = match self.enter_tunnel(cx, frame, packet, slot) {
                     Ok(()) => done,
-                    Err(reason) => reason.into(),
+                    Err(decided) => decided,
                 };
             }
         }
@@ -156,17 +156,17 @@ impl<P: FramePool> Relay<P> {
         frame: &mut P::Frame,
         to: &ToB4,
         slot: Slot,
-    ) -> Result<(), DropReason> {
+    ) -> Result<(), Verdict> {
         let bytes =
             frame.bytes().get(to.place.start..to.place.start + to.place.len).unwrap_or_default();
         // It was parsed before; this only finds its fields again.
         let packet = Ipv4::parse_embedded(bytes).map_err(DropReason::from)?;
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
-            return Err(self.no_softwire(cx, &packet, to, slot));
+            return Err(self.no_softwire(cx, &packet, to, slot).into());
         };
         if packet.ttl() <= 1 {
             self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path);
-            return Err(DropReason::TtlExpired);
+            return Err(DropReason::TtlExpired.into());
         }
         let policy = &cx.snapshot.settings.policy;
         let link_mtu = cx.snapshot.settings.internal.link.mtu;
@@ -176,9 +176,9 @@ impl<P: FramePool> Relay<P> {
         if is_too_big && dont_fragment && policy.too_big_df == TooBigDf::Drop {
             let ahead = mtu - ipv6::HEADER as u16;
             self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path);
-            return Err(DropReason::TooBig);
+            return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::Internal).ok_or(DropReason::NextHopUnresolved)?;
+        let ethernet = cx.to_next_hop(Side::Internal).ok_or(Verdict::Wait(Side::Internal))?;
         let br =
             cx.snapshot.table.br_addresses().get(usize::from(ends.br)).map_or(0, |&br| br.into());
         let tos = to.tos.unwrap_or(packet.tos());
@@ -187,14 +187,14 @@ impl<P: FramePool> Relay<P> {
         Changes { decrement_ttl: true, tos: to.tos, most_segment }.make(frame, to.place);
         if is_too_big {
             if policy.fragment == Fragment::Outer || dont_fragment {
-                return self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into());
+                return Ok(self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into())?);
             }
-            return self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into());
+            return Ok(self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into())?);
         }
         if rewrite::encapsulate(frame, to.place, ethernet, &outer) {
             Ok(())
         } else {
-            Err(DropReason::NoBuffer)
+            Err(DropReason::NoBuffer.into())
         }
     }
 

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use arrayvec::ArrayVec;
 
-use super::outbox::Fate;
+use super::outbox::{Fate, Received};
 use super::relay::Relay;
 use super::rewrite::{Place, reshape};
 use crate::frame::{Frame, FramePool};
@@ -157,7 +157,7 @@ impl<P: FramePool> Relay<P> {
         }
         for piece in pieces {
             // There is room for all of them.
-            let _ = out.push(piece, Fate::Piece, 0);
+            let _ = out.push(piece, Fate::Piece, Received::default());
         }
         Ok(())
     }

@@ -228,7 +228,7 @@ impl<P: FramePool> Relay<P> {
             self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, from.path());
             return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::External).ok_or(DropReason::NextHopUnresolved)?;
+        let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
         let most_segment = snapshot.most_segment;
         Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
         if is_too_big {

@@ -15,6 +15,7 @@
 //! | `answers` | ARP, NDP and echo to our own addresses (N1, N2, N4) |
 //! | `errors` | ICMP errors of our own (I5, I6) |
 //! | `tunnel_errors` | what others say of our tunnel packets (I4, M1) |
+//! | `held` | what waits for a next hop (N3) |
 //! | `neighbours` | the next hops' MAC addresses (N3) |
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
@@ -24,6 +25,7 @@ mod context;
 mod errors;
 mod external;
 mod fragment;
+mod held;
 mod internal;
 mod keys;
 mod limiter;
@@ -37,6 +39,7 @@ mod snapshot;
 mod tunnel_errors;
 mod verdict;
 
+pub use held::MOST_HELD;
 pub use neighbours::NextHops;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};

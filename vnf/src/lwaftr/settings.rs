@@ -42,6 +42,8 @@ pub struct External {
     pub link: Link,
     /// Our addresses with their prefixes, at least one; the first is the source of what we send.
     pub addresses: Vec<Ipv4Net>,
+    /// Answer ARP for every IPv4 address in the binding table (N1).
+    pub proxy_arp: bool,
     /// The router towards the Internet.
     pub next_hop: NextHop<Ipv4Addr>,
 }
@@ -296,6 +298,7 @@ pub(super) mod tests {
             external: External {
                 link: link(1),
                 addresses: vec!["192.0.2.1/24".parse().unwrap()],
+                proxy_arp: false,
                 next_hop: NextHop::Address(Ipv4Addr::new(192, 0, 2, 254)),
             },
             internal: Internal {

@@ -51,6 +51,7 @@ fn settings(world: &World, on_a_stick: bool) -> Settings {
     let ipv6 = world.internal_addresses.iter().map(|a| format!("{a}/64").parse().unwrap());
     Settings {
         external: External {
+            proxy_arp: false,
             link: link(&world.external),
             addresses: ipv4.collect(),
             next_hop: NextHop::Fixed(MacAddr(world.external.next_hop)),
