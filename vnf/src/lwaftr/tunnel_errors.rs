@@ -23,8 +23,13 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         cx: &Context<'_>,
         icmp: &Icmpv6<'_>,
+        to: u128,
     ) -> Result<(), DropReason> {
         let (outer, inner, slot) = ours(cx, icmp.body()).ok_or(DropReason::Icmpv6Embedded)?;
+        // It was sent to the address that the packet came from.
+        if outer.source() != to {
+            return Err(DropReason::Icmpv6Embedded);
+        }
         let error = match (icmp.kind(), icmp.code()) {
             (icmpv6::PACKET_TOO_BIG, 0) => {
                 let mtu = icmp.last_word();

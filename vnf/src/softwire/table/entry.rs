@@ -78,7 +78,9 @@ impl Entry {
     pub(super) fn learn(&self, path_mtu: u16, now: u64) {
         let until = (now / SECOND + LEARNED_FOR) & 0x7fff_ffff;
         let state = self.state.load(Acquire);
-        if state & PRESENT != 0 {
+        let known = Endpoints { b4: 0, br: 0, learned: state & LEARNED }.path_mtu(now);
+        // A router's word only ever lowers it (RFC 8201 section 4); it grows by expiring.
+        if state & PRESENT != 0 && known.is_none_or(|known| path_mtu <= known) {
             let learned = until << 32 | u64::from(path_mtu) << 16;
             let new = state & !LEARNED | learned;
             let _ = self.state.compare_exchange(state, new, Release, Relaxed);
