@@ -215,7 +215,7 @@ impl<P: FramePool> Relay<P> {
             icmpv6::UNREACHABLE
             | icmpv6::PACKET_TOO_BIG
             | icmpv6::TIME_EXCEEDED
-            | icmpv6::PARAMETER_PROBLEM => match self.hear_tunnel_error(cx, &icmp, destination) {
+            | icmpv6::PARAMETER_PROBLEM => match self.hear_tunnel_error(cx, destination, &icmp) {
                 Ok(()) => Verdict::Consume,
                 Err(reason) => reason.into(),
             },

@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
+use super::external::check_addresses;
 use super::keys::{End, Lookup};
 use super::relay::Relay;
 use super::settings::Hairpinning;
@@ -18,18 +19,17 @@ use crate::wire::protocol;
 const LEAST_MTU: u32 = 1280;
 
 impl<P: FramePool> Relay<P> {
-    /// Takes in an ICMPv6 error whose checksum is right.
+    /// Takes in an ICMPv6 error whose checksum is right. It was sent to the source of the packet
+    /// that it is about (RFC 4443 section 2.2).
     pub(super) fn hear_tunnel_error(
         &mut self,
         cx: &Context<'_>,
+        destination: u128,
         icmp: &Icmpv6<'_>,
-        to: u128,
     ) -> Result<(), DropReason> {
-        let (outer, inner, slot) = ours(cx, icmp.body()).ok_or(DropReason::Icmpv6Embedded)?;
-        // It was sent to the address that the packet came from.
-        if outer.source() != to {
-            return Err(DropReason::Icmpv6Embedded);
-        }
+        let (outer, inner, slot) = ours(cx, icmp.body())
+            .filter(|(outer, ..)| outer.source() == destination)
+            .ok_or(DropReason::Icmpv6Embedded)?;
         let error = match (icmp.kind(), icmp.code()) {
             (icmpv6::PACKET_TOO_BIG, 0) => {
                 let mtu = icmp.last_word();
@@ -71,6 +71,8 @@ fn ours<'a>(cx: &Context<'_>, body: &'a [u8]) -> Option<(Ipv6<'a>, Ipv4<'a>, Slo
         _ => return None,
     };
     let inner = Ipv4::parse_embedded(payload).ok()?;
+    // We would not have let it in, and must not send an error to such a source (I5).
+    check_addresses(cx, &inner).ok()?;
     let table = &cx.snapshot.table;
     let slot = table.locate(Lookup::of_quoted(&inner, End::Destination).key);
     let ends = table.endpoints(slot)?;

@@ -117,7 +117,7 @@ pub(crate) fn no_source_route(world: &World, packet: Packet<'_>) -> Passed<()> {
 }
 
 /// 0/8, 127/8, 169.254/16, 224/4, 240/4.
-pub(crate) fn is_martian(address: Ipv4Addr) -> bool {
+fn is_martian(address: Ipv4Addr) -> bool {
     let [a, b, ..] = address.octets();
     a == 0 || a == 127 || a == 169 && b == 254 || a >= 224
 }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use crate::bytes::{IPIP, be16, ipv6_at};
 use crate::errors;
 use crate::internal::Packet6;
-use crate::ipv4::{Packet, is_martian};
+use crate::ipv4::{self, Packet};
 use crate::keys;
 use crate::link::Arrived;
 use crate::verdict::{Passed, Verdict, drop};
@@ -83,9 +83,9 @@ fn quoted<'a>(world: &'a World, br: Ipv6Addr, bytes: &'a [u8]) -> Option<Quoted<
     }
     let inner = Packet { bytes: &payload[..payload.len().min(total_len)] };
     // P3: we would not have sent it.
-    if is_martian(inner.source()) || world.is_our_ipv4(inner.source()) {
-        return None;
-    }
+    ipv4::no_martians(inner).ok()?;
+    ipv4::source_not_ours(world, inner).ok()?;
+    ipv4::no_source_route(world, inner).ok()?;
     let softwire = keys::quoted(world, inner, keys::Subscriber::Destination)?;
     let ours = softwire.br == br && softwire.b4 == ipv6_at(bytes, 24);
     ours.then_some(Quoted { softwire, len: 40 + usize::from(be16(bytes, 4)), inner })

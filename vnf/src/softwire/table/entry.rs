@@ -54,9 +54,14 @@ impl Endpoints {
     #[inline]
     #[must_use]
     pub fn path_mtu(&self, now: u64) -> Option<u16> {
-        (self.learned != 0 && now / SECOND < self.learned >> 32)
-            .then_some((self.learned >> 16) as u16)
+        holding(self.learned, now)
     }
+}
+
+/// The path MTU in the bits of what was learned, if it still holds.
+#[inline]
+fn holding(learned: u64, now: u64) -> Option<u16> {
+    (learned != 0 && now / SECOND < learned >> 32).then_some((learned >> 16) as u16)
 }
 
 impl Entry {
@@ -73,13 +78,13 @@ impl Entry {
         Some(Endpoints { b4, br: state as u16, learned: state & LEARNED })
     }
 
-    /// Remembers the path MTU towards this B4 for ten minutes (M1). Any worker may call this; a
-    /// softwire that the writer changes meanwhile has nothing learned.
+    /// Remembers the path MTU towards this B4 for ten minutes (M1). A larger one than is known is no
+    /// news: what a router says never makes it grow (RFC 8201 section 4). Any worker may call this;
+    /// a softwire that the writer changes meanwhile has nothing learned.
     pub(super) fn learn(&self, path_mtu: u16, now: u64) {
         let until = (now / SECOND + LEARNED_FOR) & 0x7fff_ffff;
         let state = self.state.load(Acquire);
-        let known = Endpoints { b4: 0, br: 0, learned: state & LEARNED }.path_mtu(now);
-        // A router's word only ever lowers it (RFC 8201 section 4); it grows by expiring.
+        let known = holding(state & LEARNED, now);
         if state & PRESENT != 0 && known.is_none_or(|known| path_mtu <= known) {
             let learned = until << 32 | u64::from(path_mtu) << 16;
             let new = state & !LEARNED | learned;
