@@ -149,6 +149,7 @@ impl Config {
             external: External {
                 link: external_link,
                 addresses: self.external.addresses.clone(),
+                proxy_arp: self.external.proxy_arp,
                 next_hop: next_hop(&self.external, Ipv4Addr::UNSPECIFIED),
             },
             internal: Internal {

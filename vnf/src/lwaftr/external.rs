@@ -8,15 +8,18 @@ use super::keys::{End, Lookup, flow_hash};
 use super::limiter::Class;
 use super::link;
 use super::relay::{Relay, Verdicts};
-use super::rewrite::{self, Place};
+use super::rewrite::{self, Changes, Place};
+use super::settings::{Fragment, TooBigDf};
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Key, Slot};
 use crate::telemetry::DropReason;
+use crate::wire::ethernet::Template;
 use crate::wire::icmpv4::Icmpv4;
 use crate::wire::ipv4::Ipv4;
-use crate::wire::{ipv4, ipv6, protocol};
+use crate::wire::ipv6::{self, Outer};
+use crate::wire::protocol;
 
 /// A packet that awaits the binding table's answer about its destination.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +94,7 @@ impl<P: FramePool> Relay<P> {
             {
                 *verdict = match self.enter_tunnel(cx, frame, packet, slot) {
                     Ok(()) => done,
-                    Err(reason) => reason.into(),
+                    Err(decided) => decided,
                 };
             }
         }
@@ -153,41 +156,64 @@ impl<P: FramePool> Relay<P> {
         frame: &mut P::Frame,
         to: &ToB4,
         slot: Slot,
-    ) -> Result<(), DropReason> {
+    ) -> Result<(), Verdict> {
         let bytes =
             frame.bytes().get(to.place.start..to.place.start + to.place.len).unwrap_or_default();
         // It was parsed before; this only finds its fields again.
         let packet = Ipv4::parse_embedded(bytes).map_err(DropReason::from)?;
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
-            return Err(self.no_softwire(cx, &packet, to, slot));
+            return Err(self.no_softwire(cx, &packet, to, slot).into());
         };
         if packet.ttl() <= 1 {
             self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path);
-            return Err(DropReason::TtlExpired);
+            return Err(DropReason::TtlExpired.into());
         }
-        let mtu = cx.snapshot.settings.internal.link.mtu;
-        if to.place.len + ipv6::HEADER > usize::from(mtu) {
-            if !packet.dont_fragment() {
-                return Err(DropReason::FragmentationNeeded);
-            }
+        let policy = &cx.snapshot.settings.policy;
+        let link_mtu = cx.snapshot.settings.internal.link.mtu;
+        let mtu = ends.path_mtu(cx.now).map_or(link_mtu, |learned| learned.min(link_mtu));
+        let is_too_big = to.place.len + ipv6::HEADER > usize::from(mtu);
+        let dont_fragment = packet.dont_fragment();
+        if is_too_big && dont_fragment && policy.too_big_df == TooBigDf::Drop {
             let ahead = mtu - ipv6::HEADER as u16;
             self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path);
-            return Err(DropReason::TooBig);
+            return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::Internal).ok_or(DropReason::NextHopUnresolved)?;
+        let ethernet = cx.to_next_hop(Side::Internal).ok_or(Verdict::Wait(Side::Internal))?;
         let br =
             cx.snapshot.table.br_addresses().get(usize::from(ends.br)).map_or(0, |&br| br.into());
-        let policy = &cx.snapshot.settings.policy;
         let tos = to.tos.unwrap_or(packet.tos());
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
-        if let (Some(tos), Some(packet)) = (to.tos, frame.bytes_mut().get_mut(to.place.start..)) {
-            ipv4::set_tos(packet, tos);
+        let most_segment = cx.snapshot.most_segment;
+        Changes { decrement_ttl: true, tos: to.tos, most_segment }.make(frame, to.place);
+        if is_too_big {
+            if policy.fragment == Fragment::Outer || dont_fragment {
+                return Ok(self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into())?);
+            }
+            return Ok(self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into())?);
         }
-        if rewrite::encapsulate(frame, to.place, ethernet, &outer, true) {
+        if rewrite::encapsulate(frame, to.place, ethernet, &outer) {
             Ok(())
         } else {
-            Err(DropReason::NoBuffer)
+            Err(DropReason::NoBuffer.into())
         }
+    }
+
+    /// E8 with `fragment = "inner"`: each fragment has its own tunnel header.
+    #[cold]
+    fn fragment_into_tunnel(
+        &mut self,
+        frame: &mut P::Frame,
+        place: Place,
+        ethernet: &Template,
+        outer: &Outer,
+        mtu: usize,
+    ) -> Result<(), DropReason> {
+        let front = ethernet.header_len() + ipv6::HEADER;
+        self.fragment_inner(Side::Internal, frame, place, mtu - ipv6::HEADER, front, |len, out| {
+            let (head, rest) = ethernet.write(out)?.split_first_chunk_mut()?;
+            ipv6::write_header(head, &Outer { payload_len: len as u16, ..*outer });
+            Some(rest)
+        })
     }
 
     #[cold]

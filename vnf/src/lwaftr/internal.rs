@@ -6,7 +6,7 @@ use super::external::{ToB4, Waiting, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
 use super::relay::{Relay, Verdicts};
-use super::rewrite::{self, Place};
+use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
@@ -15,7 +15,7 @@ use crate::softwire::Slot;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{ethernet::Ethernet, icmpv4, protocol};
+use crate::wire::{ethernet::Ethernet, icmpv4, icmpv6, protocol};
 
 /// A tunnelled packet that awaits the binding table's answer about its source.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +133,7 @@ impl<P: FramePool> Relay<P> {
         malformed: ipv6::Malformed,
     ) {
         let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
-        if cx.snapshot.is_own_ipv6(packet.destination()) {
+        if cx.snapshot.is_own_ipv6(packet.destination()) && !may_carry_error(packet) {
             let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
             let error = Icmpv6Error::UnknownOption(at);
             self.icmpv6_error(cx, error, about, packet.destination(), packet.source());
@@ -198,6 +198,8 @@ impl<P: FramePool> Relay<P> {
         let packet = Ipv4::parse_embedded(packet_at(from.inner)).map_err(DropReason::from)?;
         self.check_spoofing(cx, packet_at(from.outer), from, &packet, slot)?;
         check_addresses(cx, &packet)?;
+        let tos = rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class)
+            .ok_or(DropReason::EcnMismatch)?;
         if snapshot.is_own_ipv4(packet.destination()) {
             return Err(self.answer_tunnelled(cx, frame, from.inner, from.b4, from.br));
         }
@@ -217,20 +219,26 @@ impl<P: FramePool> Relay<P> {
                 place: from.inner,
                 lookup: Lookup::of(&packet, End::Destination),
                 path: from.path(),
-                tos: rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class),
+                tos,
             }));
         }
         let mtu = snapshot.settings.external.link.mtu;
-        if from.inner.len > usize::from(mtu) {
-            if !packet.dont_fragment() {
-                return Err(DropReason::FragmentationNeeded.into());
-            }
+        let is_too_big = from.inner.len > usize::from(mtu);
+        if is_too_big && packet.dont_fragment() {
             self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, from.path());
             return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::External).ok_or(DropReason::NextHopUnresolved)?;
-        let tos = rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class);
-        if rewrite::decapsulate(frame, from.inner, ethernet, decrement_ttl, tos) {
+        let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
+        let most_segment = snapshot.most_segment;
+        Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
+        if is_too_big {
+            let front = ethernet.header_len();
+            self.fragment_inner(Side::External, frame, from.inner, mtu.into(), front, |_, out| {
+                ethernet.write(out)
+            })?;
+            return Ok(None);
+        }
+        if rewrite::bare(frame, from.inner, ethernet) {
             Ok(None)
         } else {
             Err(DropReason::NoBuffer.into())
@@ -278,4 +286,18 @@ fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
         return Err(DropReason::Ipv6BadSource);
     }
     Ok(())
+}
+
+/// I5: does this packet carry an ICMP error, or can it not be told that it does not?
+#[cold]
+fn may_carry_error(packet: &Ipv6<'_>) -> bool {
+    let Ok(upper) = packet.upper_unchecked() else { return true };
+    match upper.protocol {
+        protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| kind < icmpv6::ECHO_REQUEST),
+        protocol::IPV4 => Ipv4::parse_embedded(upper.payload).is_ok_and(|inner| {
+            inner.is_later_fragment() || icmpv4::may_be_error(inner.protocol(), inner.payload())
+        }),
+        protocol::FRAGMENT => ipv6::first_fragment(upper.payload).is_none(),
+        _ => false,
+    }
 }

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub settings: Settings,
     /// All softwires.
     pub table: Arc<BindingTable>,
+    /// The largest segment that TCP may announce (E10).
+    pub(super) most_segment: Option<u16>,
     martians: Martians,
     own_ipv4: Box<[u32]>,
     br_addresses: Box<[u128]>,
@@ -44,6 +46,7 @@ impl Snapshot {
         let mut groups: Vec<u128> = ours.map(|&address| solicited_node(address).into()).collect();
         groups.push(ALL_NODES.into());
         Self {
+            most_segment: settings.most_segment(),
             martians: Martians::new(&settings.policy.martians),
             own_ipv4: settings.external.addresses.iter().map(|net| net.addr().into()).collect(),
             br_addresses: settings.br_addresses.iter().map(|&br| br.into()).collect(),

@@ -94,12 +94,19 @@ impl BindingTable {
         self.entries.get(slot.0 as usize)?.endpoints()
     }
 
-    /// True when some softwire has, or had, this address.
+    /// Remembers the path MTU towards the B4 of a softwire for ten minutes (M1). A table built anew
+    /// has forgotten it, as has a softwire whose address was edited.
+    pub fn learn_path_mtu(&self, slot: Slot, path_mtu: u16, now: u64) {
+        if let Some(entry) = self.entries.get(slot.0 as usize) {
+            entry.learn(path_mtu, now);
+        }
+    }
+
+    /// True when some softwire has this address: the word of one that nobody has any more is 0.
     #[inline]
     #[must_use]
     pub fn has_address(&self, address: u32) -> bool {
-        self.is_populated(address)
-            && self.block_of(address).is_some_and(|word| self.softwires_of(word).next().is_some())
+        self.is_populated(address) && self.block_of(address).is_some()
     }
 
     #[inline]
