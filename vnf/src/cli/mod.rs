@@ -4,6 +4,7 @@
 
 pub mod check;
 mod describe;
+mod distinct;
 mod failure;
 pub mod generate;
 pub mod generated;
