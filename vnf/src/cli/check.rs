@@ -29,8 +29,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { config, all } = args;
-    let (config, writer) =
-        config::load_with_table(&config).map_err(|errors| Failure::Refused(errors.to_string()))?;
+    let (config, writer) = config::load_with_table(&config)?;
     let text = super::describe::describe(&config, &writer, all);
     print(&text).map(|_| ())
 }

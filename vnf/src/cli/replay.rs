@@ -68,8 +68,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "nothing to replay: give --external-in or --internal-in".into(),
         ));
     }
-    let (config, writer) = config::load_with_table(&args.config)
-        .map_err(|errors| Failure::Refused(errors.to_string()))?;
+    let (config, writer) = config::load_with_table(&args.config)?;
     distinct::check(
         &[
             ("the configuration", Some(&args.config)),
