@@ -4,6 +4,7 @@
 
 pub mod check;
 mod describe;
+mod distinct;
 mod failure;
 pub mod generate;
 pub mod generated;
@@ -12,7 +13,6 @@ mod log;
 mod output;
 pub mod reload;
 pub mod replay;
-#[cfg(feature = "dpdk")]
 pub mod run;
 pub mod softwire;
 pub mod stats;
@@ -62,7 +62,6 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs)]
 pub enum Verb {
-    #[cfg(feature = "dpdk")]
     Run(run::Args),
     Check(check::Args),
     Replay(replay::Args),
@@ -99,7 +98,7 @@ pub fn main() -> ExitCode {
     match log::start(&cli.log_level).and_then(|()| execute(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("lwaftr: {failure}");
+            eprintln!("{}", failure.report());
             ExitCode::from(failure.exit_code())
         }
     }
@@ -107,7 +106,6 @@ pub fn main() -> ExitCode {
 
 fn execute(verb: Verb) -> Result<(), Failure> {
     match verb {
-        #[cfg(feature = "dpdk")]
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
         Verb::Generate(args) => generate::run(args),

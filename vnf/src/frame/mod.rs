@@ -3,6 +3,7 @@
 //! ([`HeapFrame`], used by replay and by tests). Everything above this module is generic over it,
 //! so that offline replay, benchmarks and production run the same code.
 
+pub mod device;
 mod heap;
 pub mod plan;
 
