@@ -55,7 +55,8 @@ impl<P: FramePool> Relay<P> {
         let is_reply = arp.operation == arp::Operation::Reply;
         let from_next_hop = settings.next_hop == super::settings::NextHop::Address(arp.sender);
         if from_next_hop {
-            self.next_hops.heard(Side::External, arp.sender_mac, is_reply && to_us);
+            let asked_for = is_reply && to_us;
+            self.next_hops.heard(Side::External, arp.sender_mac, asked_for, true);
         }
         if !to_us || is_reply || cx.snapshot.is_own_ipv4(arp.sender) {
             let is_news = from_next_hop || is_reply && to_us;
@@ -228,7 +229,10 @@ impl<P: FramePool> Relay<P> {
             return Verdict::Ignore(IgnoreReason::Ndp);
         }
         if let Some(mac) = neighbour.link_layer {
-            self.next_hops.heard(Side::Internal, mac, true);
+            let Kind::Advertisement { over_ride, .. } = neighbour.kind else {
+                return Verdict::Consume;
+            };
+            self.next_hops.heard(Side::Internal, mac, true, over_ride);
         }
         Verdict::Consume
     }

@@ -15,7 +15,7 @@ use crate::softwire::Slot;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{ethernet::Ethernet, icmpv4, protocol};
+use crate::wire::{ethernet::Ethernet, icmpv4, icmpv6, protocol};
 
 /// A tunnelled packet that awaits the binding table's answer about its source.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +133,7 @@ impl<P: FramePool> Relay<P> {
         malformed: ipv6::Malformed,
     ) {
         let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
-        if cx.snapshot.is_own_ipv6(packet.destination()) {
+        if cx.snapshot.is_own_ipv6(packet.destination()) && !may_carry_error(packet) {
             let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
             let error = Icmpv6Error::UnknownOption(at);
             self.icmpv6_error(cx, error, about, packet.destination(), packet.source());
@@ -286,4 +286,18 @@ fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
         return Err(DropReason::Ipv6BadSource);
     }
     Ok(())
+}
+
+/// I5: does this packet carry an ICMP error, or can it not be told that it does not?
+#[cold]
+fn may_carry_error(packet: &Ipv6<'_>) -> bool {
+    let Ok(upper) = packet.upper_unchecked() else { return true };
+    match upper.protocol {
+        protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| kind < icmpv6::ECHO_REQUEST),
+        protocol::IPV4 => Ipv4::parse_embedded(upper.payload).is_ok_and(|inner| {
+            inner.is_later_fragment() || icmpv4::may_be_error(inner.protocol(), inner.payload())
+        }),
+        protocol::FRAGMENT => ipv6::first_fragment(upper.payload).is_none(),
+        _ => false,
+    }
 }

@@ -36,7 +36,17 @@ impl Lookup {
 
     /// The same for a packet that stands in an error, and may be cut short.
     pub(super) fn of_quoted(packet: &Ipv4<'_>, end: End) -> Self {
-        Self::at(end.address(packet), end.quoted_port(packet))
+        let port =
+            end.quoted_port(packet).or_else(|reason| match Icmpv4::parse(packet.payload()) {
+                // What stands in an error may itself be an error that was forwarded.
+                Some(icmp)
+                    if packet.protocol() == protocol::ICMPV4 && icmpv4::is_error(icmp.kind()) =>
+                {
+                    end.embedded_port(end.address(packet), icmp.body())
+                }
+                _ => Err(reason),
+            });
+        Self::at(end.address(packet), port)
     }
 
     #[inline]

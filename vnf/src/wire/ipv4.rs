@@ -50,7 +50,8 @@ impl<'a> Ipv4<'a> {
     #[inline]
     pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let head: &[u8; HEADER] = bytes.first_chunk().ok_or(Malformed::Truncated)?;
-        let packet = Self { head, packet: bytes };
+        let claimed = usize::from(be16(head, 2));
+        let packet = Self { head, packet: bytes.get(..claimed).unwrap_or(bytes) };
         let header_len = packet.header_len();
         if head[0] >> 4 != 4 || header_len < HEADER || header_len > usize::from(packet.total_len())
         {

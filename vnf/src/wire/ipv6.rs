@@ -132,14 +132,21 @@ impl<'a> Ipv6<'a> {
     pub fn upper(&self) -> Result<Upper<'a>, Malformed> {
         let upper = Upper { protocol: self.next_header(), payload: self.payload };
         match upper.protocol {
-            protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING => walk(upper),
+            protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING => {
+                walk(upper, true)
+            }
             _ => Ok(upper),
         }
+    }
+
+    /// The same without a look at what the headers say: what would this packet carry?
+    pub fn upper_unchecked(&self) -> Result<Upper<'a>, Malformed> {
+        walk(Upper { protocol: self.next_header(), payload: self.payload }, false)
     }
 }
 
 #[cold]
-fn walk(mut at: Upper<'_>) -> Result<Upper<'_>, Malformed> {
+fn walk(mut at: Upper<'_>, check: bool) -> Result<Upper<'_>, Malformed> {
     let mut walked = 0;
     for count in 0..=CHAIN_HEADERS {
         let kind = at.protocol;
@@ -158,7 +165,9 @@ fn walk(mut at: Upper<'_>) -> Result<Upper<'_>, Malformed> {
             break;
         }
         let (header, rest) = at.payload.split_at_checked(len).ok_or(Malformed::Truncated)?;
-        if kind == protocol::ROUTING {
+        if !check {
+            // Only its length matters.
+        } else if kind == protocol::ROUTING {
             check_routing(header)?;
         } else {
             let start = HEADER + walked - len + 2;

@@ -199,50 +199,6 @@ def no_override_first(c):
     c.from_internet(inbound()).forwarded(to_b4(inbound(), NEW6))
 
 
-OTHER_HOP4, OTHER_HOP6 = "192.0.2.253", "2001:db8:1::fd"
-
-
-def listed(c):
-    """Two next hops on each side, which the relay asks for at once."""
-    del c.external["next-hop-mac"], c.internal["next-hop-mac"]
-    c.external["next-hop"] = [NEXT_HOP4, OTHER_HOP4]
-    c.internal["next-hop"] = [NEXT_HOP6, OTHER_HOP6]
-    for hop in (NEXT_HOP4, OTHER_HOP4):
-        c.originates(EXTERNAL_SIDE, who_has(hop, EXTERNAL, MAC4))
-    for hop in (NEXT_HOP6, OTHER_HOP6):
-        c.originates(INTERNAL_SIDE, solicit(hop, src=INTERNAL, mac=MAC6))
-
-
-@case("N3", "A list of next hops: the first that is known gets everything")
-def list_first(c):
-    listed(c)
-    first4, first6 = "02:00:00:00:44:01", "02:00:00:00:66:01"
-    c.from_internet(arp_answer(first4)).consumed()
-    c.from_internet(arp_answer(NEW4, OTHER_HOP4)).consumed()
-    c.from_b4(ndp_answer(NEW6, OTHER_HOP6)).consumed()
-    c.from_b4(ndp_answer(first6)).consumed()
-    c.from_internet(inbound()).forwarded(to_b4(inbound(), first6))
-    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), first4))
-
-
-@case("N3", "A list of next hops: the second serves while the first is silent, and not longer")
-def list_second(c):
-    listed(c)
-    waiting = c.from_internet(inbound())
-    waiting_too = c.from_b4(tunnel(outbound()))
-    answer = c.from_internet(arp_answer(NEW4, OTHER_HOP4))
-    answer.consumed()
-    waiting_too.forwarded(to_internet(outbound(), NEW4), after=answer)
-    answer = c.from_b4(ndp_answer(NEW6, OTHER_HOP6))
-    answer.consumed()
-    waiting.forwarded(to_b4(inbound(), NEW6), after=answer)
-    first4, first6 = "02:00:00:00:44:01", "02:00:00:00:66:01"
-    c.from_internet(arp_answer(first4), spacing=0).consumed()
-    c.from_b4(ndp_answer(first6), spacing=0).consumed()
-    c.from_internet(inbound(), spacing=0).forwarded(to_b4(inbound(), first6))
-    c.from_b4(tunnel(outbound()), spacing=0).forwarded(to_internet(outbound(), first4))
-
-
 @case("N2 N3", "Requests of a neighbour do not make it known, only its answers do")
 def unasked_answers(c):
     unresolved(c)
