@@ -121,6 +121,7 @@ fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Pas
             0 => {}
             1 => return drop("ipv6-unknown-option"),
             _ if !world.is_our_ipv6(packet.destination()) => return drop("ipv6-unknown-option"),
+            _ if may_carry_error(packet) => return drop("ipv6-unknown-option"),
             _ => {
                 let error = errors::unknown_option(world, packet, at);
                 return Err(Verdict::Drop("ipv6-unknown-option", error));
@@ -132,6 +133,43 @@ fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Pas
         }
     }
     Ok(())
+}
+
+/// I5, RFC 4443 section 2.4 e: is an ICMP error, or a later fragment, behind these headers? One that
+/// cannot be found within the bounds of P4 may be.
+fn may_carry_error(packet: Packet6<'_>) -> bool {
+    let (mut next, mut rest) = (packet.bytes[6], &packet.bytes[40..]);
+    let (mut headers, mut bytes) = (0, 0);
+    while matches!(next, 0 | 43 | 60) {
+        if headers == 8 || next == 0 && headers > 0 || rest.len() < 2 {
+            return true;
+        }
+        let len = (usize::from(rest[1]) + 1) * 8;
+        headers += 1;
+        bytes += len;
+        if bytes > 256 || rest.len() < len {
+            return true;
+        }
+        (next, rest) = (rest[0], &rest[len..]);
+    }
+    match next {
+        58 => rest.first().is_none_or(|kind| *kind < 128),
+        44 => rest.len() < 8 || u16::from_be_bytes([rest[2], rest[3]]) >> 3 != 0,
+        4 => rest.len() >= 20 && rest[0] >> 4 == 4 && inner_is_error(rest),
+        _ => false,
+    }
+}
+
+/// The same of a tunnelled packet, whose header may be damaged.
+fn inner_is_error(inner: &[u8]) -> bool {
+    let header = usize::from(inner[0] & 15) * 4;
+    let total = usize::from(u16::from_be_bytes([inner[2], inner[3]]));
+    if header < 20 || header > total || header > inner.len() {
+        return false;
+    }
+    let is_later = (u16::from_be_bytes([inner[6], inner[7]]) & 0x1fff) != 0;
+    let payload = &inner[header..total.min(inner.len())];
+    is_later || inner[9] == 1 && payload.first().is_none_or(|kind| [3, 4, 5, 11, 12].contains(kind))
 }
 
 /// D1, for everything but ICMPv6 (which `ndp` has).
