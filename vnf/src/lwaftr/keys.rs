@@ -36,16 +36,16 @@ impl Lookup {
 
     /// The same for a packet that stands in an error, and may be cut short.
     pub(super) fn of_quoted(packet: &Ipv4<'_>, end: End) -> Self {
-        let port =
-            end.quoted_port(packet).or_else(|reason| match Icmpv4::parse(packet.payload()) {
-                // What stands in an error may itself be an error that was forwarded.
-                Some(icmp)
-                    if packet.protocol() == protocol::ICMPV4 && icmpv4::is_error(icmp.kind()) =>
-                {
+        let port = end.quoted_port(packet).or_else(|reason| {
+            // What stands in an error may itself be an error that was forwarded.
+            let may_be = packet.protocol() == protocol::ICMPV4 && !packet.is_later_fragment();
+            match Icmpv4::parse(packet.payload()) {
+                Some(icmp) if may_be && icmpv4::is_error(icmp.kind()) => {
                     end.embedded_port(end.address(packet), icmp.body())
                 }
                 _ => Err(reason),
-            });
+            }
+        });
         Self::at(end.address(packet), port)
     }
 
