@@ -289,6 +289,11 @@ def no_report(c):
     c.from_b4(about(ICMPv6DestUnreach(code=0), sent(error, B4_WHOLE))).consumed()
     c.from_b4(too_big(1450, sent(error, B4_WHOLE))).consumed()
     limited(c, 1450, b4=B4_WHOLE, dst=WHOLE)
+    quoted = ip(SHARED, HOST) / UDP(sport=PORT_12, dport=9) / data(1400)
+    error = ip(HOST, SHARED, flags="DF") / ICMP(type=3, code=3) / Raw(bytes(quoted))
+    c.from_b4(about(ICMPv6DestUnreach(code=0), sent(error))).consumed()
+    c.from_b4(too_big(1400, sent(error))).consumed()
+    limited(c, 1400)
     later = ip(HOST, WHOLE, proto=17, frag=9, flags="DF") / data(1400)
     c.from_b4(about(ICMPv6DestUnreach(code=0), sent(later, B4_WHOLE))).consumed()
     c.from_b4(too_big(1400, sent(later, B4_WHOLE))).consumed()
@@ -322,6 +327,9 @@ def other_inner(c):
                    sized(1460, dst=OFFSET, port=PORT_OFFSET), echo(HOST, SHARED, PORT_34),
                    ip(HOST, SHARED, proto=47) / data(1400),
                    ip(HOST, SHARED, proto=17, frag=9) / data(1400),
+                   # What a later fragment carries is no header, whatever it looks like.
+                   ip(HOST, SHARED, proto=1, frag=9)
+                   / ICMP(type=3) / Raw(bytes(outbound(size=1372))),
                    outbound(size=1432)):
         for kind in (ICMPv6PacketTooBig(mtu=1300), ICMPv6DestUnreach(code=0)):
             c.from_b4(about(kind, sent(packet))).dropped("icmpv6-embedded")

@@ -44,7 +44,6 @@ pub(crate) fn softwire<'a>(
 }
 
 /// The same of a packet that an ICMPv6 error quotes, perhaps not whole, perhaps a first fragment.
-/// An ICMP error has no port or identifier of its own.
 pub(crate) fn quoted<'a>(
     world: &'a World,
     packet: Packet<'_>,
@@ -57,8 +56,7 @@ pub(crate) fn quoted<'a>(
     if let Some(softwire) = world.whole(address) {
         return Some(softwire);
     }
-    let echo = matches!(packet.payload().first(), Some(0 | 8));
-    if packet.is_later_fragment() || packet.protocol() == ICMP && !echo {
+    if packet.is_later_fragment() {
         return None;
     }
     world.owner(address, port(packet, subscriber, address).ok()?)

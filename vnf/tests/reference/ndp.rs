@@ -152,6 +152,10 @@ fn link_layer(mut options: &[u8], wanted: u8) -> Passed<Option<[u8; 6]>> {
         }
         options = &options[len..];
     }
+    // Frames come from one station.
+    if found.is_some_and(|mac: [u8; 6]| mac[0] & 1 == 1) {
+        return drop("ndp-malformed");
+    }
     Ok(found)
 }
 

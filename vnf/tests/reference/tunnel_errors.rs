@@ -65,6 +65,9 @@ fn quoted<'a>(world: &'a World, br: Ipv6Addr, bytes: &'a [u8]) -> Option<Quoted<
     if bytes.len() < 40 || bytes[0] >> 4 != 6 || ipv6_at(bytes, 8) != br {
         return None;
     }
+    // P2: what follows its end is not of it.
+    let len = 40 + usize::from(be16(bytes, 4));
+    let bytes = &bytes[..bytes.len().min(len)];
     let payload = match bytes[6] {
         IPIP => &bytes[40..],
         FRAGMENT => match &bytes[40..] {
@@ -88,5 +91,5 @@ fn quoted<'a>(world: &'a World, br: Ipv6Addr, bytes: &'a [u8]) -> Option<Quoted<
     ipv4::no_source_route(world, inner).ok()?;
     let softwire = keys::quoted(world, inner, keys::Subscriber::Destination)?;
     let ours = softwire.br == br && softwire.b4 == ipv6_at(bytes, 24);
-    ours.then_some(Quoted { softwire, len: 40 + usize::from(be16(bytes, 4)), inner })
+    ours.then_some(Quoted { softwire, len, inner })
 }
