@@ -184,7 +184,7 @@ def changed_mac(c):
         c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), mac4))
 
 
-@case("N2 N3", "Unasked and without override flag, an advertisement changes nothing (RFC 4861 7.2.5)")
+@case("N2 N3", "Unasked and without override flag, advertisements change nothing (RFC 4861 7.2.5)")
 def no_override(c):
     unresolved(c)
     c.from_b4(ndp_answer(NEW6)).consumed()

@@ -6,10 +6,10 @@ from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6Par
 from scapy.packet import Raw
 
 from case import INTERNAL as INTERNAL_SIDE, case
-from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, BR1, BR2, EXTERNAL, HOST, INTERNAL, OFFSET,
-                   PORT_12, PORT_34, PORT_OFFSET, SHARED, WHOLE, aged, data, echo, encapsulated,
-                   fragments4, fragments6, frame6, icmp_error, inbound, ip, outbound, tcp, tunnel,
-                   with_bytes)
+from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, BR1, BR2, EXTERNAL, HOST,
+                   INTERNAL, OFFSET, PORT_12, PORT_34, PORT_OFFSET, SHARED, WHOLE, aged, data,
+                   echo, encapsulated, fragments4, fragments6, frame6, icmp_error, inbound, ip,
+                   outbound, tcp, tunnel, with_bytes)
 
 ROUTER = "2001:db8:9::1"  # Somewhere between us and the B4s.
 SECOND = 1_000_000
