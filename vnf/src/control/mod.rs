@@ -45,7 +45,7 @@ pub use compare::TableDifference;
 pub use editor::{Batch, Edited, Editor, PortMacs};
 pub use error::{ControlError, ErrorKind};
 pub use journal::{Journal, JournalError, default_path as default_journal};
-pub use publisher::Publisher;
+pub use publisher::{Larger, Publisher};
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
 pub use row::{Key, Row};
 pub use service::run;
