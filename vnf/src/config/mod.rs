@@ -13,6 +13,7 @@ mod pools;
 mod reader;
 mod rows;
 mod rules;
+mod source;
 mod suggest;
 mod tables;
 mod value;
@@ -75,7 +76,7 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         errors.push(ConfigError { file: Arc::clone(&file), line, key: String::new(), problem });
         errors
     };
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = source::read(path).map_err(|error| {
         failed(0, format!("cannot be read ({error}): a configuration file in TOML"))
     })?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
