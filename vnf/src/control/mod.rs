@@ -23,6 +23,7 @@ mod editor;
 mod editor_tests;
 mod error;
 mod journal;
+mod places;
 #[cfg(feature = "dpdk")]
 mod ports;
 pub mod protocol;
@@ -48,7 +49,7 @@ pub use journal::{Journal, JournalError, default_path as default_journal};
 pub use publisher::{Larger, Publisher};
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
 pub use row::{Key, Row};
-pub use service::run;
+pub use service::Service;
 pub use socket::Socket;
 pub use state::{Control, Instruments, ReadPorts};
 #[cfg(feature = "dpdk")]

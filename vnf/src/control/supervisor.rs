@@ -11,7 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::Notify;
 
 use super::cpus::{self, Cpus};
@@ -20,7 +20,7 @@ use super::editor::Editor;
 use super::error::ControlError;
 use super::journal::default_path;
 use super::ports::{self, Ports};
-use super::service;
+use super::service::Service;
 use super::socket::Socket;
 use super::state::{Control, Instruments};
 use crate::config::{self, Config};
@@ -31,6 +31,10 @@ use crate::memory::Generations;
 /// Runs an instance until it is told to stop. With `discard_edits`, softwires are what the files
 /// say, whatever was edited before.
 pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
+    // Before all that takes time: a signal during the start is heard after it.
+    let service = Service::new()?;
+    let (terminate, interrupt) =
+        (service.signal(SignalKind::terminate())?, service.signal(SignalKind::interrupt())?);
     let loaded = config::load_with_table(path);
     let (config, writer) = loaded.map_err(|errors| ControlError::refused(errors.to_string()))?;
     for warning in &config.warnings {
@@ -65,8 +69,8 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let instruments =
         Instruments { counters: crew.counters(), latency, ports: ports::reader(ports.monitors()) };
     let control = Arc::new(Control::new(editor, instruments));
-    let stop = told_to_stop(crew.ended());
-    let outcome = service::run(control, &socket, instance.watch, stop);
+    let stop = told_to_stop(terminate, interrupt, crew.ended());
+    let outcome = service.run(control, &socket, instance.watch, stop);
     let (queues, all_well) = crew.dismiss();
     ports.stop(queues);
     tracing::info!("{name}: stopped");
@@ -85,13 +89,7 @@ fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {
 }
 
 /// Waits for SIGTERM, SIGINT, or the end of a worker.
-async fn told_to_stop(ended: Arc<Notify>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received");
-        return;
-    };
+async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal, ended: Arc<Notify>) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
