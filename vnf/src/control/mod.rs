@@ -23,6 +23,8 @@ mod editor;
 mod editor_tests;
 mod error;
 mod journal;
+#[cfg(feature = "dpdk")]
+mod links;
 mod places;
 #[cfg(feature = "dpdk")]
 mod ports;

@@ -19,6 +19,7 @@ use super::crew::Crew;
 use super::editor::Editor;
 use super::error::ControlError;
 use super::journal::default_path;
+use super::links;
 use super::ports::{self, Ports};
 use super::service::Service;
 use super::socket::Socket;
@@ -41,6 +42,10 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
         tracing::warn!("{warning}");
     }
     let instance = config.instance.clone();
+    let mut names = vec![format!("external ({})", config.external.port)];
+    if !config.on_a_stick() {
+        names.push(format!("internal ({})", config.internal.port));
+    }
     let idle = config.workers.idle;
     let socket = Socket::bind(&instance.control_socket)?;
     let cpus = Cpus::divide(&config.workers.cpus)?;
@@ -69,7 +74,14 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let instruments =
         Instruments { counters: crew.counters(), latency, ports: ports::reader(ports.monitors()) };
     let control = Arc::new(Control::new(editor, instruments));
-    let stop = told_to_stop(terminate, interrupt, crew.ended());
+    let links = links::watch(names.into_iter().zip(ports.monitors()).collect());
+    let ended = crew.ended();
+    let stop = async {
+        tokio::select! {
+            () = told_to_stop(terminate, interrupt, ended) => {}
+            never = links => match never {},
+        }
+    };
     let outcome = service.run(control, &socket, instance.watch, stop);
     let (queues, all_well) = crew.dismiss();
     ports.stop(queues);
