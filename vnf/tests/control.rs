@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use vnf::config;
-use vnf::control::{Control, Editor, Instruments, Socket};
+use vnf::control::{Control, Editor, Instruments, Service, Socket};
 use vnf::memory::Generations;
 use vnf::side::Side;
 use vnf::telemetry::{LatencyKind, LatencyRecorder, PortStats, WorkerCounters};
@@ -32,6 +32,7 @@ fn instance() {
 
 fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let service = Service::new()?;
     let (config, writer) = config::load_with_table(path)?;
     let socket = Socket::bind(&config.instance.control_socket)?;
     let watch = config.instance.watch;
@@ -57,7 +58,7 @@ fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         ports: Box::new(|| [PortStats::default(); 2]),
     };
     let control = Arc::new(Control::new(editor, instruments));
-    vnf::control::run(control, &socket, watch, std::future::pending())?;
+    service.run(control, &socket, watch, std::future::pending())?;
     Ok(())
 }
 
@@ -448,6 +449,72 @@ fn garbage_gets_an_answer_and_harms_nobody() {
     let _silent: Vec<UnixStream> = (0..40).map(|_| instance.connect()).collect();
     instance.connect().write_all(b"{\"version\":1,\"requ").unwrap();
     assert_eq!(instance.softwires(), 128);
+}
+
+#[test]
+fn silent_clients_lock_nobody_out() {
+    let instance = Files::new("", &table(128)).start();
+    let mut first = instance.connect();
+    let others: Vec<UnixStream> = (0..80).map(|_| instance.connect()).collect();
+    assert_eq!(instance.softwires(), 128);
+    assert_eq!(first.read(&mut [0]).unwrap(), 0, "it was silent longest, and made room");
+    // The last ones still have their places.
+    let mut last = others.last().unwrap();
+    last.write_all(b"{\"version\":1,\"request\":\"ping\"}\n").unwrap();
+    let mut answer = String::new();
+    BufReader::new(last).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "{\"ok\":{},\"version\":1}\n");
+}
+
+#[test]
+fn a_hangup_during_the_start_is_heard_after_it() {
+    let files = Files::new("", &table(400_000));
+    let running = files.spawn();
+    let status = PathBuf::from(format!("/proc/{}/status", running.0.id()));
+    let catches_hangups = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & 1 == 1
+    };
+    let started = Instant::now();
+    while !catches_hangups() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{}", files.log());
+    }
+    let instance = Instance { running, files };
+    instance.signal("-HUP");
+    assert!(!instance.files.socket().exists(), "the table is still being read");
+    instance.wait_until("the reload", |instance| {
+        instance.files.log().contains("configuration reloaded")
+    });
+    assert_eq!(instance.softwires(), 400_000);
+}
+
+#[test]
+fn hangups_during_a_reload_come_to_one_more_reload() {
+    let instance = Files::new("", &table(200_000)).start();
+    for _ in 0..50 {
+        instance.signal("-HUP");
+    }
+    let reloads =
+        |instance: &Instance| instance.files.log().matches("configuration reloaded").count();
+    instance.wait_until("the first reload", |instance| reloads(instance) > 0);
+    // An edit waits for no more than the reload under way.
+    instance.ok(&["softwire", "del", "--ipv4", "198.51.100.0", "--psid", "5"]);
+    std::thread::sleep(Duration::from_secs(2));
+    let reloads = reloads(&instance);
+    assert!(reloads < 20, "{reloads} reloads for 50 signals");
+    assert_eq!(instance.softwires(), 199_999);
+}
+
+#[test]
+fn a_pipe_in_place_of_a_table_is_refused_at_once() {
+    let instance = Files::new("", &table(128)).start();
+    let table = instance.files.path("softwires.csv");
+    std::fs::remove_file(&table).unwrap();
+    assert!(Command::new("mkfifo").arg(&table).status().unwrap().success());
+    let words = instance.fails(1, &["reload"]);
+    assert!(words.contains("softwires.csv cannot be read (it is a pipe"), "{words}");
+    instance.ok(&["softwire", "del", "--ipv4", "198.51.100.0", "--psid", "5"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod pools;
 mod reader;
 mod rows;
 mod rules;
+mod source;
 mod suggest;
 mod tables;
 mod value;
@@ -77,7 +78,7 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         errors
     };
     let bytes =
-        std::fs::read(path).map_err(|error| failed(0, format!("cannot be read: {error}")))?;
+        source::read(path).map_err(|error| failed(0, format!("cannot be read: {error}")))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Config;
 use super::error::ConfigError;
 use super::reader::Reader;
+use super::source;
 use super::tables::InlineSoftwire;
 use crate::lwaftr::Policy;
 use crate::softwire::file::{self, COLUMNS, Lines, port_set_problem};
@@ -64,7 +65,7 @@ impl Rows {
 
     fn read_file(&mut self, path: &Path, only_br: Option<Ipv6Addr>, reader: &mut Reader) {
         self.table_file = path.into();
-        let bytes = match std::fs::read(path) {
+        let bytes = match source::read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let path = path.display();

@@ -78,16 +78,27 @@ impl Changes {
         changes
     }
 
-    /// Adds a change that was made after those that are here.
+    /// Adds a change that was made after those that are here. One that does not begin where the
+    /// earlier one ended was made while that one was not in force, and stands instead of it.
     pub fn add(&mut self, change: Change) {
         let Some(key) = change.before.or(change.after).map(|softwire| Key::of(&softwire)) else {
             return;
         };
-        let before = self.0.get(&key).map_or(change.before, |earlier| earlier.before);
+        let before = match self.0.get(&key) {
+            Some(earlier) if earlier.after == change.before => earlier.before,
+            _ => change.before,
+        };
         if before == change.after {
             self.0.remove(&key);
         } else {
             self.0.insert(key, Change { before, after: change.after });
+        }
+    }
+
+    /// Forgets a change.
+    pub fn remove(&mut self, change: &Change) {
+        if let Some(softwire) = change.before.or(change.after) {
+            self.0.remove(&Key::of(&softwire));
         }
     }
 

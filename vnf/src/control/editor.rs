@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::change::Changes;
+use super::change::{Change, Changes};
 use super::error::ControlError;
 use super::journal::{Journal, JournalError};
 use super::publisher::Publisher;
@@ -13,7 +13,7 @@ use super::row::Key;
 use crate::config::Config;
 use crate::lwaftr::Settings;
 use crate::memory::Generations;
-use crate::softwire::{Edit, RowError, RowProblem, Softwire, TableWriter};
+use crate::softwire::{Edit, RowError, RowProblem, Rules, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
 /// So many refused softwires are named; the others are counted.
@@ -60,7 +60,9 @@ pub struct Edited {
 
 impl Editor {
     /// Publishes a configuration for the first time: what the files say, and the edits in the
-    /// journal at this path. With `discard_edits` those are given up.
+    /// journal at this path. With `discard_edits` those are given up. Edits that contradict the
+    /// files are not in force, but they stay in the journal: traffic does not wait for somebody to
+    /// decide.
     pub fn start(
         (mut config, mut writer): (Config, TableWriter),
         macs: PortMacs,
@@ -74,8 +76,7 @@ impl Editor {
             let kept = if discard_edits {
                 Changes::default()
             } else {
-                let kept = journal.changes().lay_over(&mut writer, &config.rules());
-                kept.map_err(|conflicts| conflict(&conflicts, journal.changes().len()))?
+                lay_over_what_fits(journal.changes(), &mut writer, &config.rules())
             };
             journal.rewrite(kept).map_err(|error| cannot_write(&error))?;
         }
@@ -132,12 +133,13 @@ impl Editor {
                 editor.there(&edits[error.row], error)
             })
         };
-        self.publisher.check(&edits, &rules).map_err(|errors| refuse(self, errors))?;
+        let larger =
+            self.publisher.prepare(&edits, &rules).map_err(|errors| refuse(self, errors))?;
         let changes = Changes::of_batch(&edits, self.publisher.table());
         if let Some(journal) = &mut self.journal {
             journal.append(&changes).map_err(|error| cannot_write(&error))?;
         }
-        if let Err(errors) = self.publisher.edit(&edits, &rules) {
+        if let Err(errors) = self.publisher.edit(&edits, &rules, larger) {
             if let Some(journal) = &mut self.journal {
                 journal.append(&changes.inverse()).map_err(|error| cannot_write(&error))?;
             }
@@ -265,6 +267,38 @@ fn open_journal(config: &Config, path: &Path) -> Result<Option<Journal>, Control
     })
 }
 
+/// Lays over a table those edits that do not contradict it, and says which do. Returns what is to
+/// be kept: both.
+fn lay_over_what_fits(changes: &Changes, writer: &mut TableWriter, rules: &Rules<'_>) -> Changes {
+    let (mut fitting, mut left_out) = (changes.clone(), Vec::new());
+    let mut kept = loop {
+        match fitting.lay_over(writer, rules) {
+            Ok(kept) => break kept,
+            Err(conflicts) => {
+                // Without these, others may not fit any more.
+                for (change, _) in &conflicts {
+                    fitting.remove(change);
+                }
+                left_out.extend(conflicts);
+            }
+        }
+    };
+    if !left_out.is_empty() {
+        tracing::error!(
+            "edits that were made by hand contradict the configuration and are NOT in force; what \
+             the file says is:\n{}\nthey are kept, and every reload is refused until they are \
+             put into the table file, made anew, or given up: `lwaftr reload --discard-edits` \
+             gives up all {} edits",
+            described(&left_out),
+            changes.len()
+        );
+    }
+    for (change, _) in left_out {
+        kept.add(change);
+    }
+    kept
+}
+
 pub(super) fn cannot_write(error: &std::io::Error) -> ControlError {
     ControlError::internal(format!(
         "the journal of edited softwires cannot be written ({error}): nothing was changed"
@@ -272,10 +306,16 @@ pub(super) fn cannot_write(error: &std::io::Error) -> ControlError {
 }
 
 /// Edits and files that contradict each other.
-pub(super) fn conflict(
-    conflicts: &[(super::change::Change, String)],
-    edits: usize,
-) -> ControlError {
+pub(super) fn conflict(conflicts: &[(Change, String)], edits: usize) -> ControlError {
+    ControlError::refused(format!(
+        "the configuration would undo edits that were made by hand:\n{}\nput them into the table \
+         file, or use --discard-edits to give up all {edits} edits",
+        described(conflicts)
+    ))
+}
+
+/// One line for each conflict, the first of them.
+fn described(conflicts: &[(Change, String)]) -> String {
     let mut lines: Vec<String> = conflicts
         .iter()
         .take(NAMED)
@@ -284,11 +324,7 @@ pub(super) fn conflict(
     if conflicts.len() > NAMED {
         lines.push(format!("  and {} more", conflicts.len() - NAMED));
     }
-    ControlError::refused(format!(
-        "the configuration would undo edits that were made by hand:\n{}\nput them into the table \
-         file, or use --discard-edits to give up all {edits} edits",
-        lines.join("\n")
-    ))
+    lines.join("\n")
 }
 
 /// Names every edit that cannot be, in the caller's words.

@@ -142,7 +142,8 @@ fn edits_survive_reload_and_restart_until_the_file_contains_them() {
 fn a_file_that_would_undo_edits_needs_consent() {
     let mut relay = Relay::start();
     let moved = Softwire { b4: softwire(2, 0, 77).b4, ..table()[0] };
-    relay.replace(&[moved]).unwrap();
+    let also_moved = Softwire { b4: softwire(2, 1, 78).b4, ..table()[1] };
+    relay.replace(&[moved, also_moved]).unwrap();
     let third = Softwire { b4: softwire(2, 0, 88).b4, ..table()[0] };
     let file = [third, table()[1], table()[2], table()[3]];
     write_table(relay.directory.path(), &file);
@@ -160,7 +161,22 @@ fn a_file_that_would_undo_edits_needs_consent() {
         write_config(elsewhere.path(), &table());
         start_in(elsewhere.path(), false).unwrap()
     }));
-    assert!(start_in(&directory, false).unwrap_err().message.contains("would undo edits"));
+    // A restart does not wait for consent: what contradicts the file is left out and kept.
+    let mut editor = start_in(&directory, false).unwrap();
+    assert_eq!(softwires(&editor), [third, also_moved, table()[2], table()[3]]);
+    assert_eq!(editor.journalled(), Some(2));
+    let prepared = prepare(&editor.basis(), PLAIN).unwrap();
+    assert!(prepared.report.refused.unwrap().contains("would undo edits"));
+    // Who edits it again has decided.
+    let fourth = Softwire { b4: softwire(2, 0, 99).b4, ..table()[0] };
+    let batch = Batch::Add { softwires: vec![fourth], replace: true };
+    editor.edit(&batch, |n| n.to_string()).unwrap();
+    drop(editor);
+    let editor = start_in(&directory, false).unwrap();
+    assert_eq!(softwires(&editor), [fourth, also_moved, table()[2], table()[3]]);
+    assert_eq!(prepare(&editor.basis(), PLAIN).unwrap().report.refused, None);
+    drop(editor);
+
     let editor = start_in(&directory, true).unwrap();
     assert_eq!(softwires(&editor), file);
     assert_eq!(editor.journalled(), Some(0));
@@ -259,6 +275,6 @@ fn a_bad_file_changes_nothing_and_says_why() {
     let error = relay.reload(FORCE).unwrap_err();
     assert!(error.message.contains("lwaftr.toml:5: external.next-hop"), "{error}");
     std::fs::remove_file(&relay.path).unwrap();
-    assert_eq!(relay.reload(FORCE).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(relay.reload(FORCE).unwrap_err().kind, ErrorKind::Files);
     assert_eq!(relay.softwires(), table());
 }

@@ -24,6 +24,9 @@ mod editor_tests;
 mod error;
 mod journal;
 #[cfg(feature = "dpdk")]
+mod links;
+mod places;
+#[cfg(feature = "dpdk")]
 mod ports;
 pub mod protocol;
 mod publisher;
@@ -45,10 +48,10 @@ pub use compare::TableDifference;
 pub use editor::{Batch, Edited, Editor, PortMacs};
 pub use error::{ControlError, ErrorKind};
 pub use journal::{Journal, JournalError, default_path as default_journal};
-pub use publisher::Publisher;
+pub use publisher::{Larger, Publisher};
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
 pub use row::{Key, Row};
-pub use service::run;
+pub use service::Service;
 pub use socket::Socket;
 pub use state::{Control, Instruments, ReadPorts};
 #[cfg(feature = "dpdk")]

@@ -25,6 +25,10 @@ pub struct Publisher {
     retired: VecDeque<(u64, Memory)>,
 }
 
+/// A table with a batch of edits in it, where the present one has no room for them.
+#[derive(Debug)]
+pub struct Larger(Option<TableWriter>);
+
 #[derive(Debug)]
 enum Memory {
     /// Parts of the present table.
@@ -76,18 +80,31 @@ impl Publisher {
         self.retired.push_back((generation, whole));
     }
 
-    /// Says what is wrong with a batch of edits, and changes nothing.
-    pub fn check(&self, edits: &[Edit], rules: &Rules<'_>) -> Result<(), Vec<RowError>> {
+    /// Says what is wrong with a batch of edits, and changes nothing. When there is no room for
+    /// it, makes a table that has: that can fail, so it comes before anybody is told anything.
+    pub fn prepare(&self, edits: &[Edit], rules: &Rules<'_>) -> Result<Larger, Vec<RowError>> {
         match self.writer.check(edits, rules) {
-            // A larger table will be made.
-            Ok(()) | Err(EditError::Full) => Ok(()),
+            Ok(()) => Ok(Larger(None)),
+            Err(EditError::Full) => {
+                rebuilt(self.writer.table(), edits, rules).map(|writer| Larger(Some(writer)))
+            }
             Err(EditError::Invalid(errors)) => Err(errors),
         }
     }
 
-    /// Applies a batch of edits, all or nothing, while workers read; a table that has no room for
-    /// it is replaced by one that has.
-    pub fn edit(&mut self, edits: &[Edit], rules: &Rules<'_>) -> Result<(), Vec<RowError>> {
+    /// Applies a batch of edits, all or nothing, while workers read; with what [`Self::prepare`]
+    /// made for it.
+    pub fn edit(
+        &mut self,
+        edits: &[Edit],
+        rules: &Rules<'_>,
+        larger: Larger,
+    ) -> Result<(), Vec<RowError>> {
+        if let Larger(Some(writer)) = larger {
+            let settings = self.snapshots.load().settings.clone();
+            self.publish(settings, writer);
+            return Ok(());
+        }
         match self.writer.apply(edits, rules) {
             Ok(applied) => {
                 let generation = self.generations.advance();
@@ -96,10 +113,8 @@ impl Publisher {
             }
             Err(EditError::Invalid(errors)) => Err(errors),
             Err(EditError::Full) => {
-                let writer = rebuilt(self.writer.table(), edits, rules)?;
-                let settings = self.snapshots.load().settings.clone();
-                self.publish(settings, writer);
-                Ok(())
+                let larger = Larger(Some(rebuilt(self.writer.table(), edits, rules)?));
+                self.edit(edits, rules, larger)
             }
         }
     }
@@ -161,7 +176,8 @@ mod tests {
         let moved = crate::softwire::Softwire { b4: "2001:db8:9::9".parse().unwrap(), ..there };
         let psid = there.port_set.psid();
         let edits = [Edit::Remove { ipv4: there.ipv4, psid }, Edit::Add(moved)];
-        publisher.edit(&edits, &config.rules()).unwrap();
+        let larger = publisher.prepare(&edits, &config.rules()).unwrap();
+        publisher.edit(&edits, &config.rules(), larger).unwrap();
         assert_eq!(publisher.table().softwires().next(), Some(moved));
         assert_eq!(publisher.collect(false), 1, "the worker may be reading");
         readers[0].quiescent(|| ());
@@ -181,7 +197,10 @@ mod tests {
                 .map(|n| testing::whole_address(0x0b00_0000 + batch * 40_000 + n))
                 .collect();
             let edits: Vec<_> = new.iter().copied().map(Edit::Add).collect();
-            publisher.edit(&edits, &config.rules()).unwrap();
+            let before = publisher.table().len();
+            let larger = publisher.prepare(&edits, &config.rules()).unwrap();
+            assert_eq!(publisher.table().len(), before, "preparing changes nothing");
+            publisher.edit(&edits, &config.rules(), larger).unwrap();
             publisher.collect(false);
             expected.extend(new);
         }

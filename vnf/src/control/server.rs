@@ -7,29 +7,38 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::ControlError;
+use super::places::Place;
 use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request, part_line};
 use super::row::{Key, Row};
 use super::socket::is_trusted;
 use super::state::Control;
 use crate::softwire::Softwire;
 
-/// Silence after which a connection is closed: between requests, and within one.
+/// How long a connection may be silent between requests, take to send one, and take to receive a
+/// piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Softwires in one part of a list.
 const PART: usize = 1_000;
 
 /// Serves one connection until it ends.
-pub(super) async fn serve_connection(control: Arc<Control>, stream: UnixStream) {
-    if let Err(error) = converse(&control, stream).await {
-        tracing::debug!("control connection ended: {error}");
+pub(super) async fn serve_connection(control: Arc<Control>, stream: UnixStream, place: Place) {
+    tokio::select! {
+        // Asked first: a place is lost before the next request is taken up, never within one.
+        biased;
+        () = place.lost() => {
+            tracing::debug!("silent control connection closed: another one needs its place");
+        }
+        ended = converse(&control, stream, &place) => if let Err(error) = ended {
+            tracing::debug!("control connection ended: {error}");
+        },
     }
 }
 
-async fn converse(control: &Control, stream: UnixStream) -> io::Result<()> {
+async fn converse(control: &Control, stream: UnixStream, place: &Place) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let (read, mut write) = stream.into_split();
     if !is_trusted(peer.uid(), peer.gid()) {
@@ -41,7 +50,10 @@ async fn converse(control: &Control, stream: UnixStream) -> io::Result<()> {
     }
     let mut read = BufReader::new(read);
     loop {
-        let line = match read_line(&mut read).await? {
+        place.waits(true);
+        let line = read_line(&mut read).await?;
+        place.waits(false);
+        let line = match line {
             Line::End => return Ok(()),
             Line::TooLong => {
                 let words = format!(
@@ -70,8 +82,10 @@ enum Line {
 
 async fn read_line(read: &mut BufReader<tokio::net::unix::OwnedReadHalf>) -> io::Result<Line> {
     let mut line = Vec::new();
+    timeout(PATIENCE, read.fill_buf()).await??;
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        let bytes = timeout(PATIENCE, read.fill_buf()).await??;
+        let bytes = timeout_at(deadline, read.fill_buf()).await??;
         if bytes.is_empty() {
             // A request without its newline is not whole, so it is none.
             return Ok(Line::End);

@@ -11,7 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::Notify;
 
 use super::cpus::{self, Cpus};
@@ -19,8 +19,9 @@ use super::crew::Crew;
 use super::editor::Editor;
 use super::error::ControlError;
 use super::journal::default_path;
+use super::links;
 use super::ports::{self, Ports};
-use super::service;
+use super::service::Service;
 use super::socket::Socket;
 use super::state::{Control, Instruments};
 use crate::config::{self, Config};
@@ -31,12 +32,20 @@ use crate::memory::Generations;
 /// Runs an instance until it is told to stop. With `discard_edits`, softwires are what the files
 /// say, whatever was edited before.
 pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
+    // Before all that takes time: a signal during the start is heard after it.
+    let service = Service::new()?;
+    let (terminate, interrupt) =
+        (service.signal(SignalKind::terminate())?, service.signal(SignalKind::interrupt())?);
     let loaded = config::load_with_table(path);
     let (config, writer) = loaded?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let instance = config.instance.clone();
+    let mut names = vec![format!("external ({})", config.external.port)];
+    if !config.on_a_stick() {
+        names.push(format!("internal ({})", config.internal.port));
+    }
     let idle = config.workers.idle;
     let socket = Socket::bind(&instance.control_socket)?;
     let cpus = Cpus::divide(&config.workers.cpus)?;
@@ -66,8 +75,15 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let instruments =
         Instruments { counters: crew.counters(), latency, ports: ports::reader(ports.monitors()) };
     let control = Arc::new(Control::new(editor, instruments));
-    let stop = told_to_stop(crew.ended());
-    let outcome = service::run(control, &socket, instance.watch, stop);
+    let links = links::watch(names.into_iter().zip(ports.monitors()).collect());
+    let ended = crew.ended();
+    let stop = async {
+        tokio::select! {
+            () = told_to_stop(terminate, interrupt, ended) => {}
+            never = links => match never {},
+        }
+    };
+    let outcome = service.run(control, &socket, instance.watch, stop);
     let (queues, all_well) = crew.dismiss();
     ports.stop(queues);
     tracing::info!("{name}: stopped");
@@ -96,13 +112,7 @@ fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {
 }
 
 /// Waits for SIGTERM, SIGINT, or the end of a worker.
-async fn told_to_stop(ended: Arc<Notify>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received");
-        return;
-    };
+async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal, ended: Arc<Notify>) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),

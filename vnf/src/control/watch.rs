@@ -1,6 +1,6 @@
 //! Notices that the files of the configuration have changed, once they have stopped changing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -52,9 +52,17 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches these files from now on, as they are now.
+    /// Watches these files from now on. Those that were watched already may have changed since
+    /// [`Self::look`].
     pub(super) fn follow(&mut self, files: Vec<PathBuf>) -> notify::Result<()> {
-        self.seen = prints(&files);
+        let known: HashMap<&PathBuf, &Option<Print>> = self.files.iter().zip(&self.seen).collect();
+        let mut seen = prints(&files);
+        for (file, print) in files.iter().zip(&mut seen) {
+            if let Some(&&earlier) = known.get(file) {
+                *print = earlier;
+            }
+        }
+        self.seen = seen;
         // A link's own directory and that of what it points to.
         let real = files.iter().filter_map(|file| fs::canonicalize(file).ok());
         let directories: HashSet<PathBuf> =
@@ -70,15 +78,21 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits until a file has changed and then nothing has for [`QUIET`].
+    /// The files are about to be read: what they are now is no change any more.
+    pub(super) fn look(&mut self) {
+        self.seen = prints(&self.files);
+    }
+
+    /// Waits until a file has changed and then nothing has for [`QUIET`]. Who stops waiting and
+    /// asks again misses nothing.
     pub(super) async fn changed(&mut self) {
         loop {
-            if self.hints.recv().await.is_none() {
-                // The watcher is gone, which it is not while we are here.
-                std::future::pending::<()>().await;
-            }
             let mut last = prints(&self.files);
             if last == self.seen {
+                if self.hints.recv().await.is_none() {
+                    // The watcher is gone, which it is not while we are here.
+                    std::future::pending::<()>().await;
+                }
                 continue;
             }
             let mut quiet_at = Instant::now() + QUIET;
@@ -90,7 +104,6 @@ impl Watch {
                 }
             }
             if last != self.seen {
-                self.seen = last;
                 return;
             }
         }

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use super::{
     eal::Eal,
     error::{Cause, DpdkError},
+    interface::Interface,
     log, preflight,
 };
 use crate::frame::device::{Argument, BadArgument, Target, member_argument};
@@ -15,6 +16,9 @@ const FIRST_NUMBER: u32 = 100;
 /// The driver that has the kernel receive into our buffers.
 const XDP_DRIVER: &str = "net_af_xdp";
 
+/// Drivers that use an interface of the kernel, `iface`, and do not tell of its link.
+const INTERFACE_DRIVERS: [&str; 2] = ["net_af_packet", XDP_DRIVER];
+
 /// A port that DPDK has taken and nobody has configured. Dropping it gives the device back.
 #[derive(Debug)]
 pub struct Device {
@@ -22,6 +26,7 @@ pub struct Device {
     argument: String,
     info: DeviceInfo,
     sends_through_umem: bool,
+    interface: Option<Interface>,
     // Dropped after this port is closed: a bonding port uses its members until then.
     _members: Vec<Device>,
     eal: Eal,
@@ -81,14 +86,24 @@ impl Device {
             info.spreads_by_address = info.spreads_by_address.and(member.spreads_by_address);
             sends_through_umem |= member.driver == XDP_DRIVER;
         }
+        let interface = INTERFACE_DRIVERS
+            .contains(&&*info.driver)
+            .then(|| argument.option("iface").and_then(Interface::named))
+            .flatten();
         Ok(Self {
             id,
             argument: argument.text,
             info,
             sends_through_umem,
+            interface,
             _members: attached,
             eal: eal.clone(),
         })
+    }
+
+    /// The interface of the kernel whose link is this port's, where the driver does not tell.
+    pub(super) fn interface(&self) -> Option<&Interface> {
+        self.interface.as_ref()
     }
 
     /// What it is and can do.

@@ -33,6 +33,7 @@ mod device;
 mod eal;
 mod error;
 mod hugepages;
+mod interface;
 mod log;
 mod mbuf;
 mod mempool;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak, atomic::Ordering};
 
+use super::interface::Interface;
 use super::port::Shared;
 
 /// Reads a port's own counters and link. Any thread may hold one; it cannot poll, and it does not
@@ -55,15 +56,14 @@ impl PortMonitor {
             dpdk_sys::rte_eth_link_get_nowait(port, &raw mut link);
         }
         let known = link.link_speed != 0 && link.link_speed != dpdk_sys::RTE_ETH_SPEED_NUM_UNKNOWN;
+        let up = u32::from(link.link_status()) == dpdk_sys::RTE_ETH_LINK_UP;
+        let interface_up = shared.device.interface().is_none_or(Interface::is_up);
         Some(PortReading {
             rx_missed: stats.imissed,
             rx_nombuf: stats.rx_nombuf,
             rx_errors: stats.ierrors,
             tx_errors: stats.oerrors + shared.too_long.load(Ordering::Relaxed),
-            link: Link {
-                up: u32::from(link.link_status()) == dpdk_sys::RTE_ETH_LINK_UP,
-                megabits: known.then_some(link.link_speed),
-            },
+            link: Link { up: up && interface_up, megabits: known.then_some(link.link_speed) },
         })
     }
 }
