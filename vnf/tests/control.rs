@@ -242,7 +242,7 @@ fn every_verb_answers() {
     let stats = instance.json(&["stats", "--json"]);
     assert_eq!(stats["interfaces"]["external"]["forwarded-packets"], 32);
     assert_eq!(stats["softwires"], 128);
-    assert!(instance.ok(&["stats"]).contains("128 softwires, 1 workers"));
+    assert!(instance.ok(&["stats"]).contains("128 softwires, 1 worker"));
     let latency = instance.json(&["latency", "--json"]);
     assert_eq!(latency["encap"]["count"], 32);
     assert_eq!(latency["encap"]["p50"], 1_000);
@@ -371,7 +371,7 @@ fn edits_survive_kill_and_the_socket_is_taken_over() {
 
     // What is listed is a table file; with it, the journal has nothing left to say.
     instance.files.write_table(&before);
-    assert!(instance.ok(&["reload"]).contains("0 kept, 2 in the files by now"));
+    assert!(instance.ok(&["reload"]).contains("0 kept, 2 no longer needed"));
     assert_eq!(instance.ok(&["softwire", "list"]), before);
     instance.files.write_table(&table(128));
     instance.ok(&["reload"]);
