@@ -39,7 +39,7 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let instance = config.instance.clone();
     let idle = config.workers.idle;
     let socket = Socket::bind(&instance.control_socket)?;
-    let cpus = Cpus::divide(&config.workers.cpus)?;
+    let cpus = Cpus::divide("workers.cpus", &config.workers.cpus)?;
     let eal = start_dpdk(&config, &cpus)?;
     let ports = Ports::set_up(&config, &eal)?;
     let (generations, readers) = Generations::new(cpus.workers.len());

@@ -11,7 +11,7 @@ use std::{
 use dpdk_sys::rte_mbuf;
 
 use super::poison;
-use crate::frame::Frame;
+use crate::frame::{Frame, TxBurst};
 
 /// A packet buffer of one segment that nobody else holds. Dropping it returns it to its pool.
 ///
@@ -81,6 +81,22 @@ impl Mbuf {
             let mbuf = self.raw.as_ptr();
             (*mbuf).data_len = len;
             (*mbuf).pkt_len = u32::from(len);
+        }
+    }
+
+    /// Drops many at once, which costs a pool less than one at a time.
+    pub fn free_all(frames: &mut TxBurst<Self>) {
+        let count = frames.len();
+        // SAFETY: Mbuf is a transparent pointer, so `frames` is an array of `count` pointers to
+        // mbufs that are ours and valid. The length is zero before DPDK takes them, so nothing
+        // frees them again.
+        unsafe {
+            frames.set_len(0);
+            let first = frames.as_mut_ptr().cast::<*mut rte_mbuf>();
+            for &mbuf in slice::from_raw_parts(first, count) {
+                poison::on_free(mbuf);
+            }
+            dpdk_sys::rte_pktmbuf_free_bulk(first, count as u32);
         }
     }
 
