@@ -4,10 +4,8 @@ use std::ops::Sub;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::ports::{Sink, Source};
-use crate::dpdk::{DpdkPool, Mbuf};
+use crate::dpdk::{DpdkPool, Mbuf, thread_cpu_time};
 use crate::frame::{Burst, RxQueue as _, TxBurst, TxQueue as _};
 use crate::side::Side;
 use crate::telemetry::{InterfaceTotals, LatencyBook, LatencyRecorder, WorkerCounters};
@@ -180,10 +178,4 @@ fn totals(counters: &WorkerCounters) -> [InterfaceTotals; 2] {
         totals.add(counters.of(side));
         totals
     })
-}
-
-/// CPU time of the calling thread.
-fn thread_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
