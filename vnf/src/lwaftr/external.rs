@@ -9,26 +9,42 @@ use super::limiter::Class;
 use super::link;
 use super::relay::{Relay, Verdicts};
 use super::rewrite::{self, Place};
+use super::snapshot::Snapshot;
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Key, Slot};
 use crate::telemetry::DropReason;
 use crate::wire::icmpv4::Icmpv4;
-use crate::wire::ipv4::Ipv4;
-use crate::wire::{ipv4, ipv6, protocol};
+use crate::wire::ipv4::{self, Ipv4};
+use crate::wire::ipv6::{self, Ipv6};
+use crate::wire::protocol;
 
-/// A packet that awaits the binding table's answer about its destination.
+/// A packet that awaits the binding table's answer about its destination: only what cannot be read
+/// from the frame again, so that a burst's worth of them stays in few cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToB4 {
     /// Its frame's number in the burst.
-    pub(super) frame: usize,
+    pub(super) frame: u8,
+    /// Where the outer packet starts that it came in, if it came from a B4.
+    pub(super) outer: Option<u16>,
     pub(super) place: Place,
-    pub(super) lookup: Lookup,
-    /// How its sender is told of errors.
-    pub(super) path: Path,
+    /// Why it is dropped should it have no port and its destination be shared.
+    pub(super) without_port: DropReason,
     /// DSCP and ECN that it takes on, if not its own.
     pub(super) tos: Option<u8>,
+}
+
+impl ToB4 {
+    /// How its sender is told of errors.
+    #[cold]
+    fn path(&self, frame: &[u8]) -> Path {
+        let outer = self.outer.and_then(|start| frame.get(usize::from(start)..));
+        match outer.map(Ipv6::parse_embedded) {
+            Some(Ok(outer)) => Path::Softwire { b4: outer.source(), br: outer.destination() },
+            _ => Path::External,
+        }
+    }
 }
 
 /// Packets of one burst that await an answer, and their keys.
@@ -60,12 +76,12 @@ impl<P: FramePool> Relay<P> {
         verdicts: &mut Verdicts,
     ) {
         let mut waiting = Waiting::new();
-        for (number, (frame, verdict)) in burst.iter_mut().zip(verdicts.iter_mut()).enumerate() {
+        for ((frame, verdict), number) in burst.iter_mut().zip(verdicts.iter_mut()).zip(0..) {
             match self.classify_external(cx, frame) {
-                Ok((place, lookup)) => {
+                Ok((place, Lookup { key, without_port })) => {
                     let packet =
-                        ToB4 { frame: number, place, lookup, path: Path::External, tos: None };
-                    waiting.push(packet, lookup.key);
+                        ToB4 { frame: number, outer: None, place, without_port, tos: None };
+                    waiting.push(packet, key);
                 }
                 Err(decided) => *verdict = decided,
             }
@@ -86,8 +102,8 @@ impl<P: FramePool> Relay<P> {
         let mut slots = [Slot::NOBODY; BURST];
         cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
         for (packet, slot) in waiting.packets.iter().zip(slots) {
-            if let (Some(frame), Some(verdict)) =
-                (burst.get_mut(packet.frame), verdicts.get_mut(packet.frame))
+            let number = usize::from(packet.frame);
+            if let (Some(frame), Some(verdict)) = (burst.get_mut(number), verdicts.get_mut(number))
             {
                 *verdict = match self.enter_tunnel(cx, frame, packet, slot) {
                     Ok(()) => done,
@@ -98,27 +114,22 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// Everything up to the lookup: P1-P3, N4, I1.
-    #[inline]
+    #[inline(always)]
     fn classify_external(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
     ) -> Result<(Place, Lookup), Verdict> {
-        let received =
-            link::check(frame.bytes(), Side::External, &cx.snapshot.settings.external.link)?;
-        if received.is_arp {
-            return Err(self.answer_arp(cx, frame, &received.ethernet));
-        }
-        let start = received.ethernet.header_len();
+        let link = &cx.snapshot.settings.external.link;
+        let start = match link::packet_start(frame.bytes(), Side::External, link) {
+            Some(start) => start,
+            None => self.unusual_external(cx, frame)?,
+        };
         let bytes = frame.bytes().get(start..).unwrap_or_default();
-        if received.ethernet.destination.is_multicast() {
-            return Err(link::group_fate(bytes, cx.snapshot));
-        }
         let packet = Ipv4::parse(bytes).map_err(DropReason::from)?;
-        check_addresses(cx, &packet)?;
         let place = Place { start, len: packet.bytes().len() };
-        if cx.snapshot.is_own_ipv4(packet.destination()) {
-            return Err(self.answer_ipv4(cx, frame, &received.ethernet, place));
+        if check_addresses(cx, &packet)?.is_ours() {
+            return Err(self.answer_ipv4(cx, frame, place));
         }
         if packet.protocol() == protocol::ICMPV4 {
             self.admit_icmp(cx, &packet)?;
@@ -126,7 +137,29 @@ impl<P: FramePool> Relay<P> {
         Ok((place, Lookup::of(&packet, End::Destination)))
     }
 
+    /// P1 and N1, for frames that are not simply IPv4 to our MAC address: where the packet starts,
+    /// if there is one to go on with.
+    #[cold]
+    fn unusual_external(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &mut P::Frame,
+    ) -> Result<usize, Verdict> {
+        let link = &cx.snapshot.settings.external.link;
+        let received = link::check(frame.bytes(), Side::External, link)?;
+        if received.is_arp {
+            return Err(self.answer_arp(cx, frame, &received.ethernet));
+        }
+        let start = received.ethernet.header_len();
+        if received.ethernet.destination.is_multicast() {
+            let bytes = frame.bytes().get(start..).unwrap_or_default();
+            return Err(link::group_fate(bytes, cx.snapshot));
+        }
+        Ok(start)
+    }
+
     /// I1: is ICMP let in, and is this message whole?
+    #[inline(never)]
     fn admit_icmp(&mut self, cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
         let policy = &cx.snapshot.settings.policy;
         if !policy.allow_incoming_icmpv4 {
@@ -146,7 +179,7 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// Everything after the lookup: E7, I2, E6, E8, N3, E3.
-    #[inline]
+    #[inline(always)]
     fn enter_tunnel(
         &mut self,
         cx: &Context<'_>,
@@ -154,15 +187,15 @@ impl<P: FramePool> Relay<P> {
         to: &ToB4,
         slot: Slot,
     ) -> Result<(), DropReason> {
-        let bytes =
-            frame.bytes().get(to.place.start..to.place.start + to.place.len).unwrap_or_default();
+        let bytes = frame.bytes().get(..to.place.end()).unwrap_or_default();
         // It was parsed before; this only finds its fields again.
-        let packet = Ipv4::parse_embedded(bytes).map_err(DropReason::from)?;
+        let packet = bytes.get(to.place.start..).unwrap_or_default();
+        let packet = Ipv4::parse_embedded(packet).map_err(DropReason::from)?;
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
-            return Err(self.no_softwire(cx, &packet, to, slot));
+            return Err(self.no_softwire(cx, &packet, to, to.path(bytes), slot));
         };
         if packet.ttl() <= 1 {
-            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path);
+            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path(bytes));
             return Err(DropReason::TtlExpired);
         }
         let mtu = cx.snapshot.settings.internal.link.mtu;
@@ -171,12 +204,11 @@ impl<P: FramePool> Relay<P> {
                 return Err(DropReason::FragmentationNeeded);
             }
             let ahead = mtu - ipv6::HEADER as u16;
-            self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path);
+            self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path(bytes));
             return Err(DropReason::TooBig);
         }
         let ethernet = cx.to_next_hop(Side::Internal).ok_or(DropReason::NextHopUnresolved)?;
-        let br =
-            cx.snapshot.table.br_addresses().get(usize::from(ends.br)).map_or(0, |&br| br.into());
+        let br = cx.br_addresses.get(usize::from(ends.br)).map_or(0, |&br| br.into());
         let policy = &cx.snapshot.settings.policy;
         let tos = to.tos.unwrap_or(packet.tos());
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
@@ -196,25 +228,54 @@ impl<P: FramePool> Relay<P> {
         cx: &Context<'_>,
         packet: &Ipv4<'_>,
         to: &ToB4,
+        path: Path,
         slot: Slot,
     ) -> DropReason {
         if slot == Slot::PORT_NEEDED {
-            to.lookup.without_port
+            to.without_port
         } else if packet.protocol() == protocol::ICMPV4 {
             DropReason::IcmpNoSoftwire
         } else {
             if cx.snapshot.settings.policy.generate_icmpv4_errors {
-                self.icmpv4_error(cx, Icmpv4Error::HostUnreachable, packet, to.path);
+                self.icmpv4_error(cx, Icmpv4Error::HostUnreachable, packet, path);
             }
             DropReason::NoSoftwire
         }
     }
 }
 
+/// Whom a packet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// One of our own external addresses.
+    Us,
+    /// Anybody else.
+    Others,
+}
+
+impl For {
+    #[inline]
+    pub(super) fn is_ours(self) -> bool {
+        self == Self::Us
+    }
+}
+
 /// P3, but for the header itself.
-#[inline]
-pub(super) fn check_addresses(cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
+#[inline(always)]
+pub(super) fn check_addresses(cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<For, DropReason> {
     let snapshot = cx.snapshot;
+    if snapshot.is_ordinary(packet.source())
+        && snapshot.is_ordinary(packet.destination())
+        && !packet.has_options()
+    {
+        return Ok(For::Others);
+    }
+    check_special_addresses(snapshot, packet)
+}
+
+/// The same for packets with options and addresses that share their first octet with special ones.
+#[inline(never)]
+fn check_special_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<For, DropReason> {
     if snapshot.is_martian(packet.source()) || snapshot.is_martian(packet.destination()) {
         return Err(DropReason::Ipv4Martian);
     }
@@ -224,5 +285,5 @@ pub(super) fn check_addresses(cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(),
     if packet.has_source_route() && !snapshot.settings.policy.allow_source_route {
         return Err(DropReason::Ipv4SourceRoute);
     }
-    Ok(())
+    Ok(if snapshot.is_own_ipv4(packet.destination()) { For::Us } else { For::Others })
 }

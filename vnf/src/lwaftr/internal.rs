@@ -11,30 +11,24 @@ use super::settings::{DecapTtl, Hairpinning};
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::Slot;
+use crate::softwire::{Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{ethernet::Ethernet, icmpv4, protocol};
+use crate::wire::{icmpv4, protocol};
 
-/// A tunnelled packet that awaits the binding table's answer about its source.
+/// A tunnelled packet that awaits the binding table's answer about its source: only what cannot be
+/// read from the frame again.
 #[derive(Debug, Clone, Copy)]
 struct FromB4 {
-    frame: usize,
-    /// Where the outer packet is.
-    outer: Place,
+    /// Its frame's number in the burst.
+    frame: u8,
+    /// Where the outer packet starts.
+    outer: u16,
     /// Where the inner packet is.
     inner: Place,
-    lookup: Lookup,
-    b4: u128,
-    br: u128,
-    traffic_class: u8,
-}
-
-impl FromB4 {
-    fn path(&self) -> Path {
-        Path::Softwire { b4: self.b4, br: self.br }
-    }
+    /// Why it is dropped should it have no port and its source be shared.
+    without_port: DropReason,
 }
 
 impl<P: FramePool> Relay<P> {
@@ -46,9 +40,11 @@ impl<P: FramePool> Relay<P> {
         verdicts: &mut Verdicts,
     ) {
         let mut waiting = Waiting::new();
-        for (number, (frame, verdict)) in burst.iter_mut().zip(verdicts.iter_mut()).enumerate() {
-            match self.classify_internal(cx, number, frame) {
-                Ok(packet) => waiting.push(packet, packet.lookup.key),
+        for ((frame, verdict), number) in burst.iter_mut().zip(verdicts.iter_mut()).zip(0..) {
+            match self.classify_internal(cx, frame) {
+                Ok((outer, inner, Lookup { key, without_port })) => {
+                    waiting.push(FromB4 { frame: number, outer, inner, without_port }, key);
+                }
                 Err(decided) => *verdict = decided,
             }
         }
@@ -56,11 +52,11 @@ impl<P: FramePool> Relay<P> {
         cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
         let mut hairpins = Waiting::new();
         for (packet, slot) in waiting.packets.iter().zip(slots) {
-            if let (Some(frame), Some(verdict)) =
-                (burst.get_mut(packet.frame), verdicts.get_mut(packet.frame))
+            let number = usize::from(packet.frame);
+            if let (Some(frame), Some(verdict)) = (burst.get_mut(number), verdicts.get_mut(number))
             {
                 match self.leave_tunnel(cx, frame, packet, slot) {
-                    Ok(Some(hairpin)) => hairpins.push(hairpin, hairpin.lookup.key),
+                    Ok(Some((hairpin, key))) => hairpins.push(hairpin, key),
                     Ok(None) => *verdict = Verdict::Forward,
                     Err(decided) => *verdict = decided,
                 }
@@ -71,22 +67,27 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum.
-    #[inline]
+    /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum. Where outer
+    /// and inner packet are, and how to find the softwire.
+    #[inline(always)]
     fn classify_internal(
         &mut self,
         cx: &Context<'_>,
-        number: usize,
         frame: &mut P::Frame,
-    ) -> Result<FromB4, Verdict> {
-        let received =
-            link::check(frame.bytes(), Side::Internal, &cx.snapshot.settings.internal.link)?;
-        let start = received.ethernet.header_len();
+    ) -> Result<(u16, Place, Lookup), Verdict> {
+        let link = &cx.snapshot.settings.internal.link;
+        let (start, in_group_frame) = match link::packet_start(frame.bytes(), Side::Internal, link)
+        {
+            Some(start) => (start, false),
+            None => {
+                let ethernet = link::check(frame.bytes(), Side::Internal, link)?.ethernet;
+                (ethernet.header_len(), ethernet.destination.is_multicast())
+            }
+        };
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let (b4, br) = (packet.source(), packet.destination());
-        let to_group = br >> 120 == 0xff;
-        if received.ethernet.destination.is_multicast() && !to_group {
+        if in_group_frame && br >> 120 != 0xff {
             return Err(DropReason::MulticastFrame.into());
         }
         check_source(cx, b4)?;
@@ -94,33 +95,15 @@ impl<P: FramePool> Relay<P> {
             self.report_option(cx, &packet, bytes, malformed);
             DropReason::from(malformed)
         })?;
+        let end = start + ipv6::HEADER + packet.payload().len();
+        let upper_place = Place { start: end - upper.payload.len(), len: upper.payload.len() };
         if upper.protocol != protocol::IPV4 || !cx.snapshot.is_br(br) {
-            let len = ipv6::HEADER + packet.payload().len();
-            let upper_place =
-                Place { start: start + len - upper.payload.len(), len: upper.payload.len() };
-            let place = Place { start, len };
-            return Err(self.not_tunnelled(
-                cx,
-                frame,
-                &received.ethernet,
-                place,
-                upper.protocol,
-                upper_place,
-            ));
+            let place = Place { start, len: end - start };
+            return Err(self.not_tunnelled(cx, frame, place, upper.protocol, upper_place));
         }
         let inner = Ipv4::parse(upper.payload).map_err(DropReason::from)?;
-        Ok(FromB4 {
-            frame: number,
-            outer: Place { start, len: ipv6::HEADER + packet.payload().len() },
-            inner: Place {
-                start: start + ipv6::HEADER + packet.payload().len() - upper.payload.len(),
-                len: inner.bytes().len(),
-            },
-            lookup: Lookup::of(&inner, End::Source),
-            b4,
-            br,
-            traffic_class: packet.traffic_class(),
-        })
+        let inner_place = Place { start: upper_place.start, len: inner.bytes().len() };
+        Ok((start as u16, inner_place, Lookup::of(&inner, End::Source)))
     }
 
     /// P4: tells the sender of an option that we do not know, if the option says so.
@@ -146,7 +129,6 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
-        ethernet: &Ethernet,
         place: Place,
         upper: u8,
         upper_place: Place,
@@ -157,7 +139,7 @@ impl<P: FramePool> Relay<P> {
         let (source, destination) = (packet.source(), packet.destination());
         let is_own = cx.snapshot.is_own_ipv6(destination);
         if upper == protocol::ICMPV6 && (is_own || destination >> 120 == 0xff) {
-            return self.answer_icmpv6(cx, frame, ethernet, place, upper_place);
+            return self.answer_icmpv6(cx, frame, place, upper_place);
         }
         if destination >> 120 == 0xff {
             return Verdict::Ignore(match upper {
@@ -182,28 +164,36 @@ impl<P: FramePool> Relay<P> {
 
     /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5. A packet for another B4 is
     /// given back, to be looked up.
-    #[inline]
+    #[inline(always)]
     fn leave_tunnel(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
         from: &FromB4,
         slot: Slot,
-    ) -> Result<Option<ToB4>, Verdict> {
+    ) -> Result<Option<(ToB4, Key)>, Verdict> {
         let (snapshot, policy) = (cx.snapshot, &cx.snapshot.settings.policy);
-        let packet_at = |place: Place| {
-            frame.bytes().get(place.start..place.start + place.len).unwrap_or_default()
-        };
-        // It was parsed before; this only finds its fields again.
-        let packet = Ipv4::parse_embedded(packet_at(from.inner)).map_err(DropReason::from)?;
-        self.check_spoofing(cx, packet_at(from.outer), from, &packet, slot)?;
-        check_addresses(cx, &packet)?;
-        if snapshot.is_own_ipv4(packet.destination()) {
-            return Err(self.answer_tunnelled(cx, frame, from.inner, from.b4, from.br));
+        let bytes = frame.bytes().get(..from.inner.end()).unwrap_or_default();
+        // Both were parsed before; this only finds their fields again.
+        let outer = bytes.get(usize::from(from.outer)..).unwrap_or_default();
+        let outer = Ipv6::parse_embedded(outer).map_err(DropReason::from)?;
+        let inner = bytes.get(from.inner.start..).unwrap_or_default();
+        let packet = Ipv4::parse_embedded(inner).map_err(DropReason::from)?;
+        let (b4, br) = (outer.source(), outer.destination());
+        let path = Path::Softwire { b4, br };
+        let is_own = cx.snapshot.table.endpoints(slot).is_some_and(|ends| {
+            ends.b4 == b4
+                && cx.br_addresses.get(usize::from(ends.br)).is_some_and(|&ours| br == ours.into())
+        });
+        if !is_own {
+            return Err(self.not_own_softwire(cx, from, frame.bytes(), &packet, slot).into());
+        }
+        if check_addresses(cx, &packet)?.is_ours() {
+            return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
         }
         let decrement_ttl = policy.decap_ttl == DecapTtl::Decrement;
         if decrement_ttl && packet.ttl() <= 1 {
-            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, from.path());
+            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, path);
             return Err(DropReason::TtlExpired.into());
         }
         if policy.hairpinning != Hairpinning::External
@@ -212,24 +202,26 @@ impl<P: FramePool> Relay<P> {
             if policy.hairpinning == Hairpinning::Drop {
                 return Err(DropReason::HairpinDenied.into());
             }
-            return Ok(Some(ToB4 {
+            let Lookup { key, without_port } = Lookup::of(&packet, End::Destination);
+            let hairpin = ToB4 {
                 frame: from.frame,
+                outer: Some(from.outer),
                 place: from.inner,
-                lookup: Lookup::of(&packet, End::Destination),
-                path: from.path(),
-                tos: rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class),
-            }));
+                without_port,
+                tos: rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class()),
+            };
+            return Ok(Some((hairpin, key)));
         }
         let mtu = snapshot.settings.external.link.mtu;
         if from.inner.len > usize::from(mtu) {
             if !packet.dont_fragment() {
                 return Err(DropReason::FragmentationNeeded.into());
             }
-            self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, from.path());
+            self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, path);
             return Err(DropReason::TooBig.into());
         }
         let ethernet = cx.to_next_hop(Side::External).ok_or(DropReason::NextHopUnresolved)?;
-        let tos = rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class);
+        let tos = rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class());
         if rewrite::decapsulate(frame, from.inner, ethernet, decrement_ttl, tos) {
             Ok(None)
         } else {
@@ -237,26 +229,23 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// D2: is this packet's softwire the one it came by?
-    #[inline]
-    fn check_spoofing(
+    /// D2: this packet's softwire is not the one it came by. Why, and its sender is told.
+    #[cold]
+    fn not_own_softwire(
         &mut self,
         cx: &Context<'_>,
-        about: &[u8],
         from: &FromB4,
+        frame: &[u8],
         packet: &Ipv4<'_>,
         slot: Slot,
-    ) -> Result<(), DropReason> {
+    ) -> DropReason {
+        let about = frame.get(usize::from(from.outer)..).unwrap_or_default();
+        let Ok(outer) = Ipv6::parse(about) else { return DropReason::Ipv6Truncated };
+        let (b4, br) = (outer.source(), outer.destination());
         let reason = match cx.snapshot.table.endpoints(slot) {
-            Some(ends) if ends.b4 != from.b4 => DropReason::SourceWrongB4,
-            Some(ends) => {
-                let br = cx.snapshot.table.br_addresses().get(usize::from(ends.br));
-                if br.is_some_and(|&br| u128::from(br) == from.br) {
-                    return Ok(());
-                }
-                DropReason::SourceWrongBr
-            }
-            None if slot == Slot::PORT_NEEDED => return Err(from.lookup.without_port),
+            Some(ends) if ends.b4 != b4 => DropReason::SourceWrongB4,
+            Some(_) => DropReason::SourceWrongBr,
+            None if slot == Slot::PORT_NEEDED => return from.without_port,
             None => DropReason::SourceNoSoftwire,
         };
         let is_error = icmpv4::may_be_error(packet.protocol(), packet.payload());
@@ -264,9 +253,10 @@ impl<P: FramePool> Relay<P> {
             && !is_error
             && !packet.is_later_fragment()
         {
-            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, from.br, from.b4);
+            let about = about.get(..ipv6::HEADER + outer.payload().len()).unwrap_or(about);
+            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, br, b4);
         }
-        Err(reason)
+        reason
     }
 }
 

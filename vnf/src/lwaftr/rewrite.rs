@@ -16,11 +16,19 @@ pub(super) struct Place {
     pub(super) len: usize,
 }
 
+impl Place {
+    /// Where it ends.
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        self.start + self.len
+    }
+}
+
 /// Makes the frame consist of `front` bytes to be written and the packet at `place`. False when
 /// there is no room in front.
-#[inline]
+#[inline(always)]
 pub(super) fn reshape<F: Frame>(frame: &mut F, place: Place, front: usize) -> bool {
-    frame.truncate(place.start + place.len);
+    frame.truncate(place.end());
     if let Some(more) = front.checked_sub(place.start) {
         frame.grow_front(more)
     } else {
@@ -30,7 +38,7 @@ pub(super) fn reshape<F: Frame>(frame: &mut F, place: Place, front: usize) -> bo
 }
 
 /// Turns the IPv4 packet at `place` into an IPv6 one: `false` when the frame has no room for it.
-#[inline]
+#[inline(always)]
 pub(super) fn encapsulate<F: Frame>(
     frame: &mut F,
     place: Place,
@@ -53,7 +61,7 @@ pub(super) fn encapsulate<F: Frame>(
 }
 
 /// Leaves only the IPv4 packet at `place`. `tos` replaces its own.
-#[inline]
+#[inline(always)]
 pub(super) fn decapsulate<F: Frame>(
     frame: &mut F,
     place: Place,
@@ -75,7 +83,7 @@ pub(super) fn decapsulate<F: Frame>(
 }
 
 /// The header of a tunnelled packet (E3-E5). `tos` and `flow` are the inner packet's.
-#[inline]
+#[inline(always)]
 pub(super) fn outer(
     policy: &Policy,
     br: u128,
@@ -109,7 +117,7 @@ pub(super) fn outer(
 }
 
 /// What a decapsulated packet's DSCP and ECN become, if not what they are (D3).
-#[inline]
+#[inline(always)]
 pub(super) fn decapsulated_tos(policy: &Policy, inner: u8, outer: u8) -> Option<u8> {
     match policy.decap_dscp {
         DecapDscp::Keep => None,

@@ -37,9 +37,8 @@ impl<'a> Ipv4<'a> {
         let packet = Self::parse_embedded(bytes)?;
         let claimed = usize::from(packet.total_len());
         let packet = Self { packet: bytes.get(..claimed).ok_or(Malformed::Truncated)?, ..packet };
-        // Without options, the usual case, the sum is over a fixed size.
         let verified = if packet.header_len() == HEADER {
-            Sum::default().bytes(packet.head).verifies()
+            checksum::verifies_header(packet.head)
         } else {
             Sum::default().bytes(packet.header()).verifies()
         };
@@ -63,6 +62,7 @@ impl<'a> Ipv4<'a> {
     }
 
     /// All of it.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.packet
@@ -76,6 +76,7 @@ impl<'a> Ipv4<'a> {
     }
 
     /// The header with its options.
+    #[inline]
     #[must_use]
     pub fn header(&self) -> &'a [u8] {
         self.packet.get(..self.header_len()).unwrap_or(self.head)
@@ -148,6 +149,13 @@ impl<'a> Ipv4<'a> {
     #[must_use]
     pub fn destination(&self) -> Ipv4Addr {
         Ipv4Addr::from(be32(self.head, 16))
+    }
+
+    /// True when there is more to its header than the fixed part.
+    #[inline]
+    #[must_use]
+    pub fn has_options(&self) -> bool {
+        self.header_len() > HEADER
     }
 
     /// True when a loose or strict source-route option is among the options.

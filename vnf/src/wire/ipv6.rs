@@ -51,11 +51,18 @@ impl<'a> Ipv6<'a> {
     /// The packet at the start of `bytes`, which may be longer.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let (head, rest) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
+        let Self { head, payload } = Self::parse_embedded(bytes)?;
+        let payload = payload.get(..usize::from(be16(head, 4))).ok_or(Malformed::Truncated)?;
+        Ok(Self { head, payload })
+    }
+
+    /// A packet that is perhaps cut short.
+    #[inline]
+    pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
         if head[0] >> 4 != 6 {
             return Err(Malformed::BadVersion);
         }
-        let payload = rest.get(..usize::from(be16(head, 4))).ok_or(Malformed::Truncated)?;
         Ok(Self { head, payload })
     }
 

@@ -1,6 +1,6 @@
 //! Reading the table: one key, or a batch in stages so that cache misses overlap.
 
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 
 use super::BindingTable;
 use super::entry::Endpoints;
@@ -57,31 +57,31 @@ impl BindingTable {
     #[inline]
     #[must_use]
     pub fn locate(&self, key: Key) -> Slot {
-        let chunk = self.chunk_of(key.address());
-        self.slot_in(chunk, key)
+        slot_in(&self.words, chunk_of(&self.index, key.address()), key)
     }
 
     /// Looks up to [`BURST`] keys up, in stages; the entries are on their way into the cache when
     /// it returns. `slots` must be as long as `keys`.
     #[inline]
     pub fn locate_batch(&self, keys: &[Key], slots: &mut [Slot]) {
-        let mut chunks = [None; BURST];
+        let (index, words, entries) = (&*self.index, &*self.words, &*self.entries);
         for key in keys {
-            if let Some(reference) = self.index.get((key.address() >> 8) as usize) {
+            if let Some(reference) = index.get((key.address() >> 8) as usize) {
                 prefetch(reference);
             }
         }
+        let mut chunks = [None; BURST];
         for (key, chunk) in keys.iter().zip(&mut chunks) {
-            *chunk = self.chunk_of(key.address());
-            if let Some(word) =
-                chunk.and_then(|chunk| self.words.get(chunk.first_read(key.address())))
+            *chunk = chunk_of(index, key.address());
+            if let Some(chunk) = chunk
+                && let Some(word) = words.get(chunk.first_read(key.address()))
             {
                 prefetch(word);
             }
         }
-        for ((key, chunk), slot) in keys.iter().zip(chunks).zip(slots) {
-            *slot = self.slot_in(chunk, *key);
-            if let Some(entry) = self.entries.get(slot.0 as usize) {
+        for ((key, chunk), slot) in keys.iter().zip(&chunks).zip(slots) {
+            *slot = slot_in(words, *chunk, *key);
+            if let Some(entry) = entries.get(slot.0 as usize) {
                 prefetch(entry);
             }
         }
@@ -101,22 +101,22 @@ impl BindingTable {
         self.is_populated(address)
             && self.block_of(address).is_some_and(|word| self.softwires_of(word).next().is_some())
     }
+}
 
-    #[inline]
-    fn chunk_of(&self, address: u32) -> Option<ChunkRef> {
-        ChunkRef::from_bits(self.index.get((address >> 8) as usize)?.load(Acquire))
-    }
+#[inline(always)]
+fn chunk_of(index: &[AtomicU32], address: u32) -> Option<ChunkRef> {
+    ChunkRef::from_bits(index.get((address >> 8) as usize)?.load(Acquire))
+}
 
-    #[inline]
-    fn slot_in(&self, chunk: Option<ChunkRef>, key: Key) -> Slot {
-        let word = chunk
-            .and_then(|chunk| chunk.position_of(&self.words, key.address()))
-            .and_then(|position| self.words.get(position))
-            .and_then(|word| AddressWord::from_bits(word.load(Acquire)));
-        let Some(word) = word else { return Slot::NOBODY };
-        if key.0 & HAS_PORT == 0 && !word.is_whole_address() {
-            return Slot::PORT_NEEDED;
-        }
-        word.entry_of(key.0 as u16).map_or(Slot::NOBODY, Slot)
+#[inline(always)]
+fn slot_in(words: &[AtomicU64], chunk: Option<ChunkRef>, key: Key) -> Slot {
+    let word = chunk
+        .and_then(|chunk| chunk.position_of(words, key.address()))
+        .and_then(|position| words.get(position))
+        .and_then(|word| AddressWord::from_bits(word.load(Acquire)));
+    let Some(word) = word else { return Slot::NOBODY };
+    if key.0 & HAS_PORT == 0 && !word.is_whole_address() {
+        return Slot::PORT_NEEDED;
     }
+    word.entry_of(key.0 as u16).map_or(Slot::NOBODY, Slot)
 }
