@@ -129,11 +129,15 @@ impl Mbuf {
         }
     }
 
-    /// Moves the first byte, and the lengths with it. The new start lies within the buffer.
+    /// Moves the first byte, and the lengths with it. Both ends lie within the buffer.
     fn set_start(&mut self, headroom: u16, len: u16) {
         // SAFETY: the mbuf is ours.
-        unsafe { (*self.raw.as_ptr()).data_off = headroom };
-        self.set_len(len);
+        unsafe {
+            let mbuf = self.raw.as_ptr();
+            (*mbuf).data_off = headroom;
+            (*mbuf).data_len = len;
+            (*mbuf).pkt_len = u32::from(len);
+        }
     }
 }
 
@@ -197,6 +201,18 @@ impl Frame for Mbuf {
         {
             self.set_len(len);
         }
+    }
+
+    #[inline]
+    fn reframe(&mut self, front: usize, start: usize, len: usize) -> bool {
+        // The new first byte, counted from the buffer's start.
+        let first = (usize::from(self.headroom()) + start).checked_sub(front);
+        let (Some(first), true) = (first, start + len <= usize::from(self.len())) else {
+            return false;
+        };
+        // Both are at most the end of the bytes there were, which a u16 counts.
+        self.set_start(first as u16, (front + len) as u16);
+        true
     }
 
     #[inline]

@@ -84,11 +84,9 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
+        ethernet: &Ethernet,
         place: Place,
     ) -> Verdict {
-        let Some(ethernet) = Ethernet::parse(frame.bytes()) else {
-            return DropReason::FrameTooShort.into();
-        };
         let header = cx.to_station(Side::External, ethernet.source);
         let mtu = cx.snapshot.settings.external.link.mtu;
         if let Err(reason) = self.check_echo(cx, frame, place, mtu.into(), Path::External) {

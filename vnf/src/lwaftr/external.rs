@@ -10,6 +10,7 @@ use super::link;
 use super::relay::{Relay, Verdicts};
 use super::rewrite::{self, Place};
 use super::snapshot::Snapshot;
+use super::usual;
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
 use crate::side::Side;
@@ -40,9 +41,9 @@ impl ToB4 {
     #[cold]
     fn path(&self, frame: &[u8]) -> Path {
         let outer = self.outer.and_then(|start| frame.get(usize::from(start)..));
-        match outer.map(Ipv6::parse_embedded) {
-            Some(Ok(outer)) => Path::Softwire { b4: outer.source(), br: outer.destination() },
-            _ => Path::External,
+        match outer.and_then(Ipv6::parsed_before) {
+            Some(outer) => Path::Softwire { b4: outer.source(), br: outer.destination() },
+            None => Path::External,
         }
     }
 }
@@ -77,11 +78,20 @@ impl<P: FramePool> Relay<P> {
     ) {
         let mut waiting = Waiting::new();
         for ((frame, verdict), number) in burst.iter_mut().zip(verdicts.iter_mut()).zip(0..) {
+            let from_internet = |place, without_port| ToB4 {
+                frame: number,
+                outer: None,
+                place,
+                without_port,
+                tos: None,
+            };
+            if let Some((place, key)) = usual::from_internet(cx.snapshot, frame.bytes()) {
+                waiting.push(from_internet(place, DropReason::PortLessProtocol), key);
+                continue;
+            }
             match self.classify_external(cx, frame) {
                 Ok((place, Lookup { key, without_port })) => {
-                    let packet =
-                        ToB4 { frame: number, outer: None, place, without_port, tos: None };
-                    waiting.push(packet, key);
+                    waiting.push(from_internet(place, without_port), key);
                 }
                 Err(decided) => *verdict = decided,
             }
@@ -114,22 +124,27 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// Everything up to the lookup: P1-P3, N4, I1.
-    #[inline(always)]
+    #[inline(never)]
     fn classify_external(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
     ) -> Result<(Place, Lookup), Verdict> {
         let link = &cx.snapshot.settings.external.link;
-        let start = match link::packet_start(frame.bytes(), Side::External, link) {
-            Some(start) => start,
-            None => self.unusual_external(cx, frame)?,
-        };
+        let received = link::check(frame.bytes(), Side::External, link)?;
+        if received.is_arp {
+            return Err(self.answer_arp(cx, frame, &received.ethernet));
+        }
+        let start = received.ethernet.header_len();
         let bytes = frame.bytes().get(start..).unwrap_or_default();
+        if received.ethernet.destination.is_multicast() {
+            return Err(link::group_fate(bytes, cx.snapshot));
+        }
         let packet = Ipv4::parse(bytes).map_err(DropReason::from)?;
+        check_addresses(cx.snapshot, &packet)?;
         let place = Place { start, len: packet.bytes().len() };
-        if check_addresses(cx, &packet)?.is_ours() {
-            return Err(self.answer_ipv4(cx, frame, place));
+        if cx.snapshot.is_own_ipv4(packet.destination()) {
+            return Err(self.answer_ipv4(cx, frame, &received.ethernet, place));
         }
         if packet.protocol() == protocol::ICMPV4 {
             self.admit_icmp(cx, &packet)?;
@@ -137,29 +152,7 @@ impl<P: FramePool> Relay<P> {
         Ok((place, Lookup::of(&packet, End::Destination)))
     }
 
-    /// P1 and N1, for frames that are not simply IPv4 to our MAC address: where the packet starts,
-    /// if there is one to go on with.
-    #[cold]
-    fn unusual_external(
-        &mut self,
-        cx: &Context<'_>,
-        frame: &mut P::Frame,
-    ) -> Result<usize, Verdict> {
-        let link = &cx.snapshot.settings.external.link;
-        let received = link::check(frame.bytes(), Side::External, link)?;
-        if received.is_arp {
-            return Err(self.answer_arp(cx, frame, &received.ethernet));
-        }
-        let start = received.ethernet.header_len();
-        if received.ethernet.destination.is_multicast() {
-            let bytes = frame.bytes().get(start..).unwrap_or_default();
-            return Err(link::group_fate(bytes, cx.snapshot));
-        }
-        Ok(start)
-    }
-
     /// I1: is ICMP let in, and is this message whole?
-    #[inline(never)]
     fn admit_icmp(&mut self, cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
         let policy = &cx.snapshot.settings.policy;
         if !policy.allow_incoming_icmpv4 {
@@ -189,8 +182,8 @@ impl<P: FramePool> Relay<P> {
     ) -> Result<(), DropReason> {
         let bytes = frame.bytes().get(..to.place.end()).unwrap_or_default();
         // It was parsed before; this only finds its fields again.
-        let packet = bytes.get(to.place.start..).unwrap_or_default();
-        let packet = Ipv4::parse_embedded(packet).map_err(DropReason::from)?;
+        let packet = Ipv4::parsed_before(bytes.get(to.place.start..).unwrap_or_default());
+        let packet = packet.ok_or(DropReason::Ipv4Truncated)?;
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
             return Err(self.no_softwire(cx, &packet, to, to.path(bytes), slot));
         };
@@ -244,38 +237,8 @@ impl<P: FramePool> Relay<P> {
     }
 }
 
-/// Whom a packet is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
-    /// One of our own external addresses.
-    Us,
-    /// Anybody else.
-    Others,
-}
-
-impl For {
-    #[inline]
-    pub(super) fn is_ours(self) -> bool {
-        self == Self::Us
-    }
-}
-
 /// P3, but for the header itself.
-#[inline(always)]
-pub(super) fn check_addresses(cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<For, DropReason> {
-    let snapshot = cx.snapshot;
-    if snapshot.is_ordinary(packet.source())
-        && snapshot.is_ordinary(packet.destination())
-        && !packet.has_options()
-    {
-        return Ok(For::Others);
-    }
-    check_special_addresses(snapshot, packet)
-}
-
-/// The same for packets with options and addresses that share their first octet with special ones.
-#[inline(never)]
-fn check_special_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<For, DropReason> {
+pub(super) fn check_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<(), DropReason> {
     if snapshot.is_martian(packet.source()) || snapshot.is_martian(packet.destination()) {
         return Err(DropReason::Ipv4Martian);
     }
@@ -285,5 +248,5 @@ fn check_special_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<For
     if packet.has_source_route() && !snapshot.settings.policy.allow_source_route {
         return Err(DropReason::Ipv4SourceRoute);
     }
-    Ok(if snapshot.is_own_ipv4(packet.destination()) { For::Us } else { For::Others })
+    Ok(())
 }

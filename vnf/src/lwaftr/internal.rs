@@ -8,6 +8,7 @@ use super::link;
 use super::relay::{Relay, Verdicts};
 use super::rewrite::{self, Place};
 use super::settings::{DecapTtl, Hairpinning};
+use super::usual;
 use super::verdict::Verdict;
 use crate::frame::{BURST, Burst, Frame, FramePool};
 use crate::side::Side;
@@ -41,6 +42,12 @@ impl<P: FramePool> Relay<P> {
     ) {
         let mut waiting = Waiting::new();
         for ((frame, verdict), number) in burst.iter_mut().zip(verdicts.iter_mut()).zip(0..) {
+            if let Some(packet) = usual::from_b4(cx.snapshot, frame.bytes()) {
+                let usual::Tunnelled { outer, inner, key } = packet;
+                let without_port = DropReason::PortLessProtocol;
+                waiting.push(FromB4 { frame: number, outer, inner, without_port }, key);
+                continue;
+            }
             match self.classify_internal(cx, frame) {
                 Ok((outer, inner, Lookup { key, without_port })) => {
                     waiting.push(FromB4 { frame: number, outer, inner, without_port }, key);
@@ -69,25 +76,19 @@ impl<P: FramePool> Relay<P> {
 
     /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum. Where outer
     /// and inner packet are, and how to find the softwire.
-    #[inline(always)]
+    #[inline(never)]
     fn classify_internal(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
     ) -> Result<(u16, Place, Lookup), Verdict> {
         let link = &cx.snapshot.settings.internal.link;
-        let (start, in_group_frame) = match link::packet_start(frame.bytes(), Side::Internal, link)
-        {
-            Some(start) => (start, false),
-            None => {
-                let ethernet = link::check(frame.bytes(), Side::Internal, link)?.ethernet;
-                (ethernet.header_len(), ethernet.destination.is_multicast())
-            }
-        };
+        let ethernet = link::check(frame.bytes(), Side::Internal, link)?.ethernet;
+        let start = ethernet.header_len();
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let (b4, br) = (packet.source(), packet.destination());
-        if in_group_frame && br >> 120 != 0xff {
+        if ethernet.destination.is_multicast() && br >> 120 != 0xff {
             return Err(DropReason::MulticastFrame.into());
         }
         check_source(cx, b4)?;
@@ -175,10 +176,10 @@ impl<P: FramePool> Relay<P> {
         let (snapshot, policy) = (cx.snapshot, &cx.snapshot.settings.policy);
         let bytes = frame.bytes().get(..from.inner.end()).unwrap_or_default();
         // Both were parsed before; this only finds their fields again.
-        let outer = bytes.get(usize::from(from.outer)..).unwrap_or_default();
-        let outer = Ipv6::parse_embedded(outer).map_err(DropReason::from)?;
-        let inner = bytes.get(from.inner.start..).unwrap_or_default();
-        let packet = Ipv4::parse_embedded(inner).map_err(DropReason::from)?;
+        let outer = Ipv6::parsed_before(bytes.get(usize::from(from.outer)..).unwrap_or_default());
+        let outer = outer.ok_or(DropReason::Ipv6Truncated)?;
+        let packet = Ipv4::parsed_before(bytes.get(from.inner.start..).unwrap_or_default());
+        let packet = packet.ok_or(DropReason::Ipv4Truncated)?;
         let (b4, br) = (outer.source(), outer.destination());
         let path = Path::Softwire { b4, br };
         let is_own = cx.snapshot.table.endpoints(slot).is_some_and(|ends| {
@@ -186,10 +187,16 @@ impl<P: FramePool> Relay<P> {
                 && cx.br_addresses.get(usize::from(ends.br)).is_some_and(|&ours| br == ours.into())
         });
         if !is_own {
-            return Err(self.not_own_softwire(cx, from, frame.bytes(), &packet, slot).into());
+            return Err(self.not_own_softwire(cx, frame, from, slot));
         }
-        if check_addresses(cx, &packet)?.is_ours() {
-            return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
+        if !snapshot.is_ordinary(packet.source())
+            || !snapshot.is_ordinary(packet.destination())
+            || packet.has_options()
+        {
+            check_addresses(snapshot, &packet)?;
+            if snapshot.is_own_ipv4(packet.destination()) {
+                return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
+            }
         }
         let decrement_ttl = policy.decap_ttl == DecapTtl::Decrement;
         if decrement_ttl && packet.ttl() <= 1 {
@@ -229,34 +236,45 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// D2: this packet's softwire is not the one it came by. Why, and its sender is told.
+    /// D2: this packet's softwire is not the one it came by. Why, and its sender is told. What was
+    /// put off for a usual packet comes first: could its outer addresses be right at all?
     #[cold]
     fn not_own_softwire(
         &mut self,
         cx: &Context<'_>,
+        frame: &mut P::Frame,
         from: &FromB4,
-        frame: &[u8],
-        packet: &Ipv4<'_>,
         slot: Slot,
-    ) -> DropReason {
-        let about = frame.get(usize::from(from.outer)..).unwrap_or_default();
-        let Ok(outer) = Ipv6::parse(about) else { return DropReason::Ipv6Truncated };
+    ) -> Verdict {
+        let start = usize::from(from.outer);
+        let about = frame.bytes().get(start..).unwrap_or_default();
+        let Ok(outer) = Ipv6::parse(about) else { return DropReason::Ipv6Truncated.into() };
         let (b4, br) = (outer.source(), outer.destination());
+        if let Err(reason) = check_source(cx, b4) {
+            return reason.into();
+        }
+        let place = Place { start, len: ipv6::HEADER + outer.payload().len() };
+        if !cx.snapshot.is_br(br) {
+            let upper_place =
+                Place { start: from.inner.start, len: place.end() - from.inner.start };
+            return self.not_tunnelled(cx, frame, place, protocol::IPV4, upper_place);
+        }
         let reason = match cx.snapshot.table.endpoints(slot) {
             Some(ends) if ends.b4 != b4 => DropReason::SourceWrongB4,
             Some(_) => DropReason::SourceWrongBr,
-            None if slot == Slot::PORT_NEEDED => return from.without_port,
+            None if slot == Slot::PORT_NEEDED => return from.without_port.into(),
             None => DropReason::SourceNoSoftwire,
         };
-        let is_error = icmpv4::may_be_error(packet.protocol(), packet.payload());
-        if cx.snapshot.settings.policy.generate_icmpv6_errors
-            && !is_error
-            && !packet.is_later_fragment()
-        {
-            let about = about.get(..ipv6::HEADER + outer.payload().len()).unwrap_or(about);
+        let packet = frame.bytes().get(from.inner.start..from.inner.end());
+        let tells = packet.and_then(Ipv4::parsed_before).is_some_and(|packet| {
+            !icmpv4::may_be_error(packet.protocol(), packet.payload())
+                && !packet.is_later_fragment()
+        });
+        if cx.snapshot.settings.policy.generate_icmpv6_errors && tells {
+            let about = about.get(..place.len).unwrap_or(about);
             self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, br, b4);
         }
-        reason
+        reason.into()
     }
 }
 

@@ -5,8 +5,7 @@ use super::snapshot::Snapshot;
 use super::verdict::Verdict;
 use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
-use crate::wire::MacAddr;
-use crate::wire::ethernet::{Ethernet, HEADER, TAGGED, ethertype};
+use crate::wire::ethernet::{Ethernet, ethertype};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::protocol;
 
@@ -18,38 +17,13 @@ pub(super) struct Received {
     pub(super) is_arp: bool,
 }
 
-/// Where the packet starts in a frame that is simply IP to our MAC address, as nearly all are. About
-/// others [`check`] is to be asked.
-#[inline(always)]
-pub(super) fn packet_start(frame: &[u8], side: Side, link: &Link) -> Option<usize> {
-    let head: &[u8; TAGGED] = frame.first_chunk()?;
-    let [d0, d1, d2, d3, d4, d5, _, _, _, _, _, _, t0, t1, v0, v1, p0, p1] = *head;
-    let kind = u16::from_be_bytes([t0, t1]);
-    let (is_tagged_for, kind, start) = match link.vlan {
-        None => (true, kind, HEADER),
-        Some(vlan) => {
-            let tag = u16::from_be_bytes([v0, v1]) & 0x0fff;
-            let tagged = kind == ethertype::VLAN && tag == vlan;
-            (tagged, u16::from_be_bytes([p0, p1]), TAGGED)
-        }
-    };
-    let is_ours = MacAddr([d0, d1, d2, d3, d4, d5]) == link.mac;
-    (is_ours && is_tagged_for && kind == carried_by(side).0).then_some(start)
-}
-
-/// What a side carries: IP, and what resolves its addresses (IPv6 does that by itself).
-fn carried_by(side: Side) -> (u16, u16) {
-    match side {
-        Side::External => (ethertype::IPV4, ethertype::ARP),
-        Side::Internal => (ethertype::IPV6, ethertype::IPV6),
-    }
-}
-
 /// Checks a frame's header (P1).
-#[cold]
 pub(super) fn check(frame: &[u8], side: Side, link: &Link) -> Result<Received, Verdict> {
     let ethernet = Ethernet::parse(frame).ok_or(DropReason::FrameTooShort)?;
-    let (carried, arp) = carried_by(side);
+    let (carried, arp) = match side {
+        Side::External => (ethertype::IPV4, ethertype::ARP),
+        Side::Internal => (ethertype::IPV6, ethertype::IPV6),
+    };
     let to_group = ethernet.destination.is_multicast();
     if ethernet.is_link_control() {
         return Err(Verdict::Ignore(IgnoreReason::LinkControl));

@@ -11,7 +11,7 @@ use crate::telemetry::{DropReason, WorkerCounters};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Received on the other interface.
-    Forwarded,
+    Forwarded = 0,
     /// Received on this interface, for another B4.
     Hairpinned,
     /// A received frame made an answer.
@@ -33,6 +33,28 @@ struct Origin {
 pub(super) struct Outbox<F> {
     frames: TxBurst<F>,
     origins: ArrayVec<Origin, TX_BURST>,
+    waiting: Tally,
+}
+
+/// How many frames there are of each fate, and their bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    /// By [`Fate`].
+    frames: [u64; 4],
+    bytes: u64,
+}
+
+impl Tally {
+    #[inline]
+    fn add(&mut self, origin: &Origin) {
+        self.frames[origin.fate as usize] += 1;
+        self.bytes += u64::from(origin.len);
+    }
+
+    fn remove(&mut self, origin: &Origin) {
+        self.frames[origin.fate as usize] -= 1;
+        self.bytes -= u64::from(origin.len);
+    }
 }
 
 /// Packets that a port accepted, by what was done to them.
@@ -47,7 +69,7 @@ pub struct Sent {
 
 impl<F: Frame> Outbox<F> {
     pub(super) fn new() -> Self {
-        Self { frames: TxBurst::new(), origins: ArrayVec::new() }
+        Self { frames: TxBurst::new(), origins: ArrayVec::new(), waiting: Tally::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -60,6 +82,7 @@ impl<F: Frame> Outbox<F> {
         let origin =
             Origin { fate, received_len: received_len as u32, len: frame.bytes().len() as u32 };
         self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
+        self.waiting.add(&origin);
         // Both have the same capacity and length.
         let _ = self.origins.try_push(origin);
         Ok(())
@@ -82,29 +105,21 @@ impl<F: Frame> Outbox<F> {
             }
         }
         self.frames.clear();
-        let here = counters.of(side);
-        let (mut sent, mut answered, mut originated, mut bytes) = (Sent::default(), 0, 0, 0);
-        let accepted = accepted.min(self.origins.len());
-        for origin in &self.origins[..accepted] {
-            bytes += u64::from(origin.len);
-            match origin.fate {
-                Fate::Forwarded => sent.forwarded += 1,
-                Fate::Hairpinned => sent.hairpinned += 1,
-                Fate::Answered => answered += 1,
-                Fate::Originated => originated += 1,
-            }
-        }
-        here.out_packets.add(accepted as u64);
-        here.out_bytes.add(bytes);
-        counters.of(side.other()).forwarded.add(sent.forwarded);
-        here.hairpinned.add(sent.hairpinned);
-        here.answered.add(answered);
-        here.originated.add(originated);
-        for origin in &self.origins[accepted..] {
+        let mut sent = std::mem::take(&mut self.waiting);
+        for origin in self.origins.get(accepted..).unwrap_or_default() {
+            sent.remove(origin);
             count_refused(*origin, side, counters);
         }
         self.origins.clear();
-        sent
+        let [forwarded, hairpinned, answered, originated] = sent.frames;
+        let here = counters.of(side);
+        here.out_packets.add(sent.frames.iter().sum());
+        here.out_bytes.add(sent.bytes);
+        counters.of(side.other()).forwarded.add(forwarded);
+        here.hairpinned.add(hairpinned);
+        here.answered.add(answered);
+        here.originated.add(originated);
+        Sent { forwarded, hairpinned }
     }
 }
 

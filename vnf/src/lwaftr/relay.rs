@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use arrayvec::ArrayVec;
-
 use super::context::Context;
 use super::limiter::Limiter;
 use super::link;
@@ -74,8 +72,7 @@ impl<P: FramePool> Relay<P> {
         for frame in burst.iter() {
             frame.prefetch_bytes();
         }
-        let next_hops = Arc::clone(&self.next_hops);
-        let cx = Context::new(snapshot, &next_hops, now);
+        let cx = Context::new(snapshot, &self.next_hops, now);
         if !snapshot.settings.on_a_stick {
             return self.receive_on(&cx, side, burst);
         }
@@ -132,12 +129,11 @@ impl<P: FramePool> Relay<P> {
         if burst.is_empty() {
             return;
         }
-        let mut lens = ArrayVec::<u32, BURST>::new();
+        let mut lens = [0; BURST];
         let mut bytes = 0;
-        for frame in burst.iter() {
-            let len = frame.bytes().len() as u32;
-            bytes += u64::from(len);
-            let _ = lens.try_push(len);
+        for (frame, len) in burst.iter().zip(&mut lens) {
+            *len = frame.bytes().len() as u32;
+            bytes += u64::from(*len);
         }
         let counters = self.counters.of(side);
         counters.in_packets.add(burst.len() as u64);

@@ -28,13 +28,7 @@ impl Place {
 /// there is no room in front.
 #[inline(always)]
 pub(super) fn reshape<F: Frame>(frame: &mut F, place: Place, front: usize) -> bool {
-    frame.truncate(place.end());
-    if let Some(more) = front.checked_sub(place.start) {
-        frame.grow_front(more)
-    } else {
-        frame.shrink_front(place.start - front);
-        true
-    }
+    frame.reframe(front, place.start, place.len)
 }
 
 /// Turns the IPv4 packet at `place` into an IPv6 one: `false` when the frame has no room for it.

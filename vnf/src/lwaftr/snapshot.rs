@@ -65,7 +65,13 @@ impl Snapshot {
     /// Is this address surely neither martian nor ours? Most are, and need no further question.
     #[inline]
     pub(super) fn is_ordinary(&self, address: Ipv4Addr) -> bool {
-        !is_marked(&self.special_octets, address)
+        self.is_ordinary_octet(address.octets()[0])
+    }
+
+    /// The same, asked of an address's first octet.
+    #[inline]
+    pub(super) fn is_ordinary_octet(&self, octet: u8) -> bool {
+        !is_marked(&self.special_octets, octet)
     }
 
     /// Is this one of our external addresses?
@@ -136,7 +142,7 @@ impl Martians {
 
     #[inline]
     fn contains(&self, address: Ipv4Addr) -> bool {
-        is_marked(&self.octets, address)
+        is_marked(&self.octets, address.octets()[0])
             && self.networks.iter().any(|network| network.contains(&address))
     }
 }
@@ -146,10 +152,9 @@ fn mark(octets: &mut [u64; 4], octet: u8) {
     octets[usize::from(octet / 64)] |= 1 << (octet % 64);
 }
 
-/// Is this address's first octet marked?
+/// Is this first octet marked?
 #[inline]
-fn is_marked(octets: &[u64; 4], address: Ipv4Addr) -> bool {
-    let octet = address.octets()[0];
+fn is_marked(octets: &[u64; 4], octet: u8) -> bool {
     octets[usize::from(octet / 64)] >> (octet % 64) & 1 == 1
 }
 

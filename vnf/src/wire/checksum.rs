@@ -99,6 +99,15 @@ pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
     !fold(u64::from(!checksum) + u64::from(!old) + u64::from(new))
 }
 
+/// The checksum after the sum of what it covers changed by `difference`, in one's complement: the
+/// same as [`update`] where that is known beforehand.
+#[inline]
+#[must_use]
+pub fn update_by(checksum: u16, difference: u16) -> u16 {
+    let sum = u32::from(!checksum) + u32::from(difference);
+    !((sum >> 16) as u16).wrapping_add(sum as u16)
+}
+
 #[inline]
 fn fold(sum: u64) -> u16 {
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
@@ -147,6 +156,16 @@ mod tests {
             // Both zeros are equal in one's complement; a sum of real headers is never all zero.
             prop_assume!(bytes.iter().any(|&byte| byte != 0));
             prop_assert_eq!(update(before, old, word), naive(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_known_difference_is_an_update() {
+        for checksum in 0..=u16::MAX {
+            for ttl in [0x0100, 0x4006, 0xffff] {
+                let same = update(checksum, ttl, ttl - 0x0100);
+                assert_eq!(update_by(checksum, !0x0100), same, "{checksum:x} {ttl:x}");
+            }
         }
     }
 

@@ -61,6 +61,14 @@ impl<'a> Ipv4<'a> {
         Ok(packet)
     }
 
+    /// A packet that was parsed before, to find its fields again. Every question can be asked of
+    /// any bytes, so nothing but their number is checked.
+    #[inline]
+    #[must_use]
+    pub fn parsed_before(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { head: bytes.first_chunk()?, packet: bytes })
+    }
+
     /// All of it.
     #[inline]
     #[must_use]
@@ -178,16 +186,19 @@ impl<'a> Ipv4<'a> {
     }
 }
 
-/// Lowers the TTL of the header at the start of `packet` by one, and its checksum with it.
-#[inline]
+/// Lowers the TTL, which is not 0, of the header at the start of `packet` by one, and its checksum
+/// with it.
+#[inline(always)]
 pub fn decrement_ttl(packet: &mut [u8]) {
     if let Some(head) = packet.first_chunk_mut::<HEADER>() {
-        let old = be16(head, 8);
         head[8] = head[8].wrapping_sub(1);
-        let sum = checksum::update(be16(head, 10), old, be16(head, 8));
+        let sum = checksum::update_by(be16(head, 10), TTL_STEP);
         head[10..12].copy_from_slice(&sum.to_be_bytes());
     }
 }
+
+/// One step of the TTL in its word, subtracted in one's complement.
+const TTL_STEP: u16 = !0x0100;
 
 /// Replaces DSCP and ECN of the header at the start of `packet`, and its checksum.
 pub fn set_tos(packet: &mut [u8], tos: u8) {

@@ -51,19 +51,20 @@ impl<'a> Ipv6<'a> {
     /// The packet at the start of `bytes`, which may be longer.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let Self { head, payload } = Self::parse_embedded(bytes)?;
-        let payload = payload.get(..usize::from(be16(head, 4))).ok_or(Malformed::Truncated)?;
-        Ok(Self { head, payload })
-    }
-
-    /// A packet that is perhaps cut short.
-    #[inline]
-    pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
+        let (head, rest) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
         if head[0] >> 4 != 6 {
             return Err(Malformed::BadVersion);
         }
+        let payload = rest.get(..usize::from(be16(head, 4))).ok_or(Malformed::Truncated)?;
         Ok(Self { head, payload })
+    }
+
+    /// A packet that was parsed before, to find the fields of its fixed header again.
+    #[inline]
+    #[must_use]
+    pub fn parsed_before(bytes: &'a [u8]) -> Option<Self> {
+        let (head, payload) = bytes.split_first_chunk::<HEADER>()?;
+        Some(Self { head, payload })
     }
 
     /// What follows the fixed header, up to the payload length.
