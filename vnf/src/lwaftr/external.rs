@@ -1,20 +1,19 @@
 //! Packets from the Internet: in the order of E0, which tunnel they enter and why some do not.
 
-use arrayvec::ArrayVec;
-
 use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
 use super::keys::{End, Lookup, flow_hash};
 use super::limiter::Class;
 use super::link;
-use super::relay::{Relay, Verdicts};
+use super::relay::Relay;
 use super::rewrite::{self, Place};
 use super::snapshot::Snapshot;
 use super::usual;
 use super::verdict::Verdict;
-use crate::frame::{BURST, Burst, Frame, FramePool};
+use super::waiting::Waiting;
+use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::{Key, Slot};
+use crate::softwire::Slot;
 use crate::telemetry::DropReason;
 use crate::wire::icmpv4::Icmpv4;
 use crate::wire::ipv4::{self, Ipv4};
@@ -25,8 +24,8 @@ use crate::wire::protocol;
 /// from the frame again, so that a burst's worth of them stays in few cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToB4 {
-    /// Its frame's number in the burst.
-    pub(super) frame: u8,
+    /// Bytes of its frame as it was received.
+    pub(super) received: u32,
     /// Where the outer packet starts that it came in, if it came from a B4.
     pub(super) outer: Option<u16>,
     pub(super) place: Place,
@@ -48,79 +47,49 @@ impl ToB4 {
     }
 }
 
-/// Packets of one burst that await an answer, and their keys.
-#[derive(Debug, Default)]
-pub(super) struct Waiting<T> {
-    pub(super) packets: ArrayVec<T, BURST>,
-    pub(super) keys: ArrayVec<Key, BURST>,
-}
-
-impl<T> Waiting<T> {
-    pub(super) fn new() -> Self {
-        Self { packets: ArrayVec::new(), keys: ArrayVec::new() }
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, packet: T, key: Key) {
-        // A burst's capacity: never full.
-        let _ = self.packets.try_push(packet);
-        let _ = self.keys.try_push(key);
-    }
-}
-
 impl<P: FramePool> Relay<P> {
-    /// Decides about a burst from the external side.
-    pub(super) fn external(
-        &mut self,
-        cx: &Context<'_>,
-        burst: &mut Burst<P::Frame>,
-        verdicts: &mut Verdicts,
-    ) {
+    /// Takes a burst from the external side where it goes.
+    pub(super) fn external(&mut self, cx: &Context<'_>, burst: &mut Burst<P::Frame>) {
         let mut waiting = Waiting::new();
-        for ((frame, verdict), number) in burst.iter_mut().zip(verdicts.iter_mut()).zip(0..) {
+        for mut frame in burst.drain(..) {
+            let received = frame.bytes().len() as u32;
             let from_internet = |place, without_port| ToB4 {
-                frame: number,
+                received,
                 outer: None,
                 place,
                 without_port,
                 tos: None,
             };
             if let Some((place, key)) = usual::from_internet(cx.snapshot, frame.bytes()) {
-                waiting.push(from_internet(place, DropReason::PortLessProtocol), key);
+                waiting.push(frame, from_internet(place, DropReason::PortLessProtocol), key);
                 continue;
             }
-            match self.classify_external(cx, frame) {
+            match self.classify_external(cx, &mut frame) {
                 Ok((place, Lookup { key, without_port })) => {
-                    waiting.push(from_internet(place, without_port), key);
+                    waiting.push(frame, from_internet(place, without_port), key);
                 }
-                Err(decided) => *verdict = decided,
+                Err(verdict) => self.carry_out(Side::External, frame, verdict, received),
             }
         }
-        self.enter_tunnels(cx, burst, &waiting, verdicts, Verdict::Forward);
+        self.enter_tunnels(cx, waiting, Side::External, Verdict::Forward);
     }
 
-    /// Looks up the destinations of packets and sends each into its softwire; `done` is what
-    /// becomes of those that get there.
+    /// Looks up the destinations of packets and sends each into its softwire. They came from side
+    /// `from`, and `done` is what becomes of those that get there.
     pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
-        burst: &mut Burst<P::Frame>,
-        waiting: &Waiting<ToB4>,
-        verdicts: &mut Verdicts,
+        waiting: Waiting<P::Frame, ToB4>,
+        from: Side,
         done: Verdict,
     ) {
-        let mut slots = [Slot::NOBODY; BURST];
-        cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
-        for (packet, slot) in waiting.packets.iter().zip(slots) {
-            let number = usize::from(packet.frame);
-            if let (Some(frame), Some(verdict)) = (burst.get_mut(number), verdicts.get_mut(number))
-            {
-                *verdict = match self.enter_tunnel(cx, frame, packet, slot) {
-                    Ok(()) => done,
-                    Err(reason) => reason.into(),
-                };
-            }
-        }
+        waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
+            let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {
+                Ok(()) => done,
+                Err(reason) => reason.into(),
+            };
+            self.carry_out(from, frame, verdict, packet.received);
+        });
     }
 
     /// Everything up to the lookup: P1-P3, N4, I1.

@@ -2,15 +2,16 @@
 
 use super::context::Context;
 use super::errors::{Icmpv4Error, Icmpv6Error, Path};
-use super::external::{ToB4, Waiting, check_addresses};
+use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
-use super::relay::{Relay, Verdicts};
+use super::relay::Relay;
 use super::rewrite::{self, Place};
 use super::settings::{DecapTtl, Hairpinning};
 use super::usual;
 use super::verdict::Verdict;
-use crate::frame::{BURST, Burst, Frame, FramePool};
+use super::waiting::Waiting;
+use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
@@ -22,8 +23,8 @@ use crate::wire::{icmpv4, protocol};
 /// read from the frame again.
 #[derive(Debug, Clone, Copy)]
 struct FromB4 {
-    /// Its frame's number in the burst.
-    frame: u8,
+    /// Bytes of its frame as it was received.
+    received: u32,
     /// Where the outer packet starts.
     outer: u16,
     /// Where the inner packet is.
@@ -33,44 +34,35 @@ struct FromB4 {
 }
 
 impl<P: FramePool> Relay<P> {
-    /// Decides about a burst from the internal side.
-    pub(super) fn internal(
-        &mut self,
-        cx: &Context<'_>,
-        burst: &mut Burst<P::Frame>,
-        verdicts: &mut Verdicts,
-    ) {
+    /// Takes a burst from the internal side where it goes.
+    pub(super) fn internal(&mut self, cx: &Context<'_>, burst: &mut Burst<P::Frame>) {
         let mut waiting = Waiting::new();
-        for ((frame, verdict), number) in burst.iter_mut().zip(verdicts.iter_mut()).zip(0..) {
+        for mut frame in burst.drain(..) {
+            let received = frame.bytes().len() as u32;
             if let Some(packet) = usual::from_b4(cx.snapshot, frame.bytes()) {
                 let usual::Tunnelled { outer, inner, key } = packet;
                 let without_port = DropReason::PortLessProtocol;
-                waiting.push(FromB4 { frame: number, outer, inner, without_port }, key);
+                waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
                 continue;
             }
-            match self.classify_internal(cx, frame) {
+            match self.classify_internal(cx, &mut frame) {
                 Ok((outer, inner, Lookup { key, without_port })) => {
-                    waiting.push(FromB4 { frame: number, outer, inner, without_port }, key);
+                    waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
                 }
-                Err(decided) => *verdict = decided,
+                Err(verdict) => self.carry_out(Side::Internal, frame, verdict, received),
             }
         }
-        let mut slots = [Slot::NOBODY; BURST];
-        cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
         let mut hairpins = Waiting::new();
-        for (packet, slot) in waiting.packets.iter().zip(slots) {
-            let number = usize::from(packet.frame);
-            if let (Some(frame), Some(verdict)) = (burst.get_mut(number), verdicts.get_mut(number))
-            {
-                match self.leave_tunnel(cx, frame, packet, slot) {
-                    Ok(Some((hairpin, key))) => hairpins.push(hairpin, key),
-                    Ok(None) => *verdict = Verdict::Forward,
-                    Err(decided) => *verdict = decided,
-                }
-            }
-        }
-        if !hairpins.packets.is_empty() {
-            self.enter_tunnels(cx, burst, &hairpins, verdicts, Verdict::Hairpin);
+        waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
+            let verdict = match self.leave_tunnel(cx, &mut frame, packet, slot) {
+                Ok(None) => Verdict::Forward,
+                Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
+                Err(verdict) => verdict,
+            };
+            self.carry_out(Side::Internal, frame, verdict, packet.received);
+        });
+        if !hairpins.is_empty() {
+            self.enter_tunnels(cx, hairpins, Side::Internal, Verdict::Hairpin);
         }
     }
 
@@ -211,7 +203,7 @@ impl<P: FramePool> Relay<P> {
             }
             let Lookup { key, without_port } = Lookup::of(&packet, End::Destination);
             let hairpin = ToB4 {
-                frame: from.frame,
+                received: from.received,
                 outer: Some(from.outer),
                 place: from.inner,
                 without_port,

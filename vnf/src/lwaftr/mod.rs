@@ -34,6 +34,7 @@ mod settings;
 mod snapshot;
 mod usual;
 mod verdict;
+mod waiting;
 
 pub use neighbours::NextHops;
 pub use outbox::Sent;

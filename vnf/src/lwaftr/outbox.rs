@@ -77,10 +77,9 @@ impl<F: Frame> Outbox<F> {
     }
 
     /// Adds a frame; gives it back when there is no room.
-    #[inline]
-    pub(super) fn push(&mut self, frame: F, fate: Fate, received_len: usize) -> Result<(), F> {
-        let origin =
-            Origin { fate, received_len: received_len as u32, len: frame.bytes().len() as u32 };
+    #[inline(always)]
+    pub(super) fn push(&mut self, frame: F, fate: Fate, received_len: u32) -> Result<(), F> {
+        let origin = Origin { fate, received_len, len: frame.bytes().len() as u32 };
         self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
         self.waiting.add(&origin);
         // Both have the same capacity and length.

@@ -10,12 +10,9 @@ use super::neighbours::{NextHops, Resolver};
 use super::outbox::{Fate, Outbox, Sent};
 use super::snapshot::Snapshot;
 use super::verdict::Verdict;
-use crate::frame::{BURST, Burst, Frame, FramePool, TxQueue};
+use crate::frame::{Burst, Frame, FramePool, TxQueue};
 use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
-
-/// What becomes of each frame of a burst.
-pub(super) type Verdicts = [Verdict; BURST];
 
 /// What a relay is made of.
 #[derive(Debug)]
@@ -129,42 +126,34 @@ impl<P: FramePool> Relay<P> {
         if burst.is_empty() {
             return;
         }
-        let mut lens = [0; BURST];
-        let mut bytes = 0;
-        for (frame, len) in burst.iter().zip(&mut lens) {
-            *len = frame.bytes().len() as u32;
-            bytes += u64::from(*len);
-        }
+        let bytes = burst.iter().map(|frame| frame.bytes().len() as u64).sum();
         let counters = self.counters.of(side);
         counters.in_packets.add(burst.len() as u64);
         counters.in_bytes.add(bytes);
-        let mut verdicts = [Verdict::Consume; BURST];
         match side {
-            Side::External => self.external(cx, burst, &mut verdicts),
-            Side::Internal => self.internal(cx, burst, &mut verdicts),
-        }
-        for ((frame, verdict), len) in burst.drain(..).zip(verdicts).zip(lens) {
-            self.carry_out(side, frame, verdict, len as usize);
+            Side::External => self.external(cx, burst),
+            Side::Internal => self.internal(cx, burst),
         }
     }
 
-    /// Counts a frame that ends here, and puts one that leaves where it leaves by.
-    #[inline]
-    fn carry_out(&mut self, side: Side, frame: P::Frame, verdict: Verdict, len: usize) {
+    /// Counts a frame that ends here, and puts one that leaves where it leaves by. `len` is what it
+    /// had when it was received, on `side`.
+    #[inline(always)]
+    pub(super) fn carry_out(&mut self, side: Side, frame: P::Frame, verdict: Verdict, len: u32) {
         let (to, fate) = match verdict {
             Verdict::Forward => (side.other(), Fate::Forwarded),
             Verdict::Hairpin => (side, Fate::Hairpinned),
             Verdict::Answer => (side, Fate::Answered),
             Verdict::Consume => return self.counters.of(side).consumed.add(1),
             Verdict::Ignore(reason) => {
-                return self.counters.of(side).ignored[reason.index()].count(len);
+                return self.counters.of(side).ignored[reason.index()].count(len as usize);
             }
             Verdict::Drop(reason) => {
-                return self.counters.of(side).drops[reason.index()].count(len);
+                return self.counters.of(side).drops[reason.index()].count(len as usize);
             }
         };
         if self.out[to.index()].push(frame, fate, len).is_err() {
-            self.counters.of(side).drops[DropReason::TxFull.index()].count(len);
+            self.counters.of(side).drops[DropReason::TxFull.index()].count(len as usize);
         }
     }
 }
