@@ -9,8 +9,9 @@ SHELL := /bin/bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 BUILD_PACKAGES := build-essential pkg-config clang libclang-dev libdpdk-dev libpcap-dev
-DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl jq python3
-TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy
+DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl jq python3 \
+	procps tcpdump
+TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user
 LINT_PACKAGES := shellcheck
 
 # Tests that need root: they make network namespaces and network devices.
@@ -48,6 +49,8 @@ demo: deps ## Watch hosts talk through softwires (KEEP=1: and leave it running)
 .PHONY: lint
 lint: deps ## Formatting, clippy, shellcheck, documentation, licences and sources
 	@.ci/need $(LINT_PACKAGES)
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || \
+		{ echo "rustfmt or clippy is missing: rustup component add rustfmt clippy" >&2; exit 1; }
 	@.ci/need-cargo deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings

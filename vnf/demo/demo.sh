@@ -35,7 +35,7 @@ fail() {
     exit 1
 }
 
-trap 'echo "FAILED: $BASH_COMMAND (${BASH_SOURCE[0]##*/}, line $LINENO)" >&2' ERR
+trap '(($? > 128)) || echo "FAILED: $BASH_COMMAND (${BASH_SOURCE[0]##*/}, line $LINENO)" >&2' ERR
 
 usage() {
     sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
@@ -112,7 +112,9 @@ finish() {
     local code=$?
     trap '' INT TERM HUP
     set +e
-    if ((code != 0)) && [[ -e $STATE/relay.log ]]; then
+    if ((code == 129 || code == 130 || code == 143)); then
+        printf '\n%s\n' "Interrupted."
+    elif ((code != 0)) && [[ -e $STATE/relay.log ]]; then
         echo "The last lines of the relay's log:" >&2
         tail -n 20 "$STATE/relay.log" >&2
     fi

@@ -8,6 +8,8 @@
 mod case;
 #[path = "golden/compare.rs"]
 mod compare;
+#[path = "golden/identification.rs"]
+mod identification;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

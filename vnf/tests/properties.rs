@@ -127,3 +127,40 @@ fn labels_spread_over_flows_and_fragments_share_theirs() {
     // The ports of a first fragment must not matter: the others do not have them.
     assert_eq!(label(&first), label(&other));
 }
+
+/// F5: nobody guesses the next identification from the last ones, and yet a replay repeats them.
+#[test]
+fn identifications_follow_from_the_seed_and_from_nothing_else() {
+    const PACKETS: usize = 2_000;
+    let packet = Datagram::udp(vec![0; 1400]).between((HOST, 1), (SHARED, 2));
+    let frame = setup::from_internet(&packet);
+    let identifications = |seed| -> Vec<u32> {
+        let mut session = setup::seeded_variant(2, seed);
+        let send = |_| {
+            session.receive(Side::External, 0, &frame);
+            let pieces = session.take_output();
+            let of = |(_, piece): &(Side, Vec<u8>)| oracle::identification(setup::payload(piece));
+            let (first, is_first) = of(&pieces[0]);
+            assert!(pieces.len() == 2 && is_first);
+            assert_eq!(of(&pieces[1]), (first, false));
+            first
+        };
+        (0..PACKETS).map(send).collect()
+    };
+    let distinct = |numbers: &mut dyn Iterator<Item = u32>| {
+        numbers.collect::<std::collections::BTreeSet<u32>>().len()
+    };
+    let (once, again, otherwise) = (identifications(7), identifications(7), identifications(8));
+    assert_eq!(once, again);
+    let both = &mut once.iter().chain(&otherwise).copied();
+    // Among so many random numbers of 32 bits, a pair of equals is seldom and two are never.
+    assert!(distinct(both) + 1 >= 2 * PACKETS);
+    // Neither a counter nor a walk in few different steps.
+    let mut steps = once.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+    assert!(distinct(&mut steps) + 1 >= PACKETS - 1);
+    // Every bit is a coin.
+    for bit in 0..32 {
+        let ones = once.iter().filter(|&&number| number >> bit & 1 == 1).count();
+        assert!((PACKETS * 2 / 5..PACKETS * 3 / 5).contains(&ones), "bit {bit}: {ones}");
+    }
+}

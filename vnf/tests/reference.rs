@@ -9,12 +9,16 @@
 
 #[path = "reference/bytes.rs"]
 mod bytes;
+#[path = "reference/cut.rs"]
+mod cut;
 #[path = "reference/errors.rs"]
 mod errors;
 #[path = "reference/external.rs"]
 mod external;
 #[path = "reference/generate.rs"]
 mod generate;
+#[path = "golden/identification.rs"]
+mod identification;
 #[path = "reference/internal.rs"]
 mod internal;
 #[path = "reference/ipv4.rs"]
@@ -23,12 +27,16 @@ mod ipv4;
 mod keys;
 #[path = "reference/link.rs"]
 mod link;
+#[path = "reference/mss.rs"]
+mod mss;
 #[path = "reference/ndp.rs"]
 mod ndp;
 #[path = "reference/relay.rs"]
 mod relay;
 #[path = "reference/rng.rs"]
 mod rng;
+#[path = "reference/tunnel_errors.rs"]
+mod tunnel_errors;
 #[path = "reference/verdict.rs"]
 mod verdict;
 #[path = "reference/world.rs"]
@@ -36,7 +44,7 @@ mod world;
 #[path = "reference/worlds.rs"]
 mod worlds;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use generate::Generator;
 use link::Arrived;
@@ -85,21 +93,25 @@ fn throw(
     let mut generator = Generator::new(world, seed);
     let (mut thrown, mut now) = (0, 0);
     let mut expected = [Tally::default(), Tally::default()];
+    let mut identifications = Identifications::default();
     while thrown < count {
         let rng = generator.rng();
         let side = if rng.chance(50) { Arrived::External } else { Arrived::Internal };
         let len = if rng.chance(50) { 1 } else { 1 + rng.below(BURST) };
+        // What a burst teaches may count for frames that came before it in the same burst.
+        generator.may_teach = len == 1;
         let frames: Vec<Vec<u8>> = (0..len).map(|_| generator.frame(side)).collect();
         now += 1_000_000;
         let judged = judge(world, on_a_stick, side, &frames);
         for (side, verdict) in &judged {
-            expected[Side::from(*side).index()].add(name(verdict), 1);
+            tally(&mut expected, *side, verdict);
             *seen.entry(name(verdict)).or_default() += 1;
         }
         let slices: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
         session.receive_burst(side.into(), now, &slices);
         let mut got = session.take_output();
-        let mut wanted: Vec<(Side, Vec<u8>)> = judged.iter().filter_map(sent).collect();
+        identifications.check_and_clear(&mut got);
+        let mut wanted: Vec<(Side, Vec<u8>)> = judged.iter().flat_map(sent).collect();
         // Within a burst errors may overtake what is forwarded.
         if frames.len() > 1 {
             got.sort_by(|a, b| (a.0.index(), &a.1).cmp(&(b.0.index(), &b.1)));
@@ -134,13 +146,58 @@ fn judge(
 }
 
 /// What leaves, and where.
-fn sent((side, verdict): &(Arrived, Verdict)) -> Option<(Side, Vec<u8>)> {
+fn sent((side, verdict): &(Arrived, Verdict)) -> Vec<(Side, Vec<u8>)> {
     let here = Side::from(*side);
+    let on = |side: Side, pieces: &[Vec<u8>]| pieces.iter().map(|p| (side, p.clone())).collect();
     match verdict {
-        Verdict::Forward(frame) => Some((here.other(), frame.clone())),
-        Verdict::Hairpin(frame) | Verdict::Answer(frame) => Some((here, frame.clone())),
-        Verdict::Drop(_, Some(error)) => Some((here, error.clone())),
-        Verdict::Drop(_, None) | Verdict::Consume | Verdict::Ignore(_) => None,
+        Verdict::Forward(pieces) => on(here.other(), pieces),
+        Verdict::Hairpin(pieces) => on(here, pieces),
+        Verdict::Answer(frame) | Verdict::Drop(_, Some(frame)) => vec![(here, frame.clone())],
+        Verdict::Consume(Some((side, report))) => vec![((*side).into(), report.clone())],
+        Verdict::Drop(_, None) | Verdict::Consume(None) | Verdict::Ignore(_) => Vec::new(),
+    }
+}
+
+/// What is counted of a frame's fate: its name where it was received, further pieces where they
+/// leave.
+fn tally(tallies: &mut [Tally; 2], side: Arrived, verdict: &Verdict) {
+    let here = Side::from(side);
+    tallies[here.index()].add(name(verdict), 1);
+    let (out, pieces) = match verdict {
+        Verdict::Forward(pieces) => (here.other(), pieces.len()),
+        Verdict::Hairpin(pieces) => (here, pieces.len()),
+        _ => return,
+    };
+    tallies[out.index()].add("extra-fragments", pieces as u64 - 1);
+}
+
+/// The identifications of the IPv6 fragments that left (F5).
+#[derive(Default)]
+struct Identifications {
+    seen: HashSet<u32>,
+}
+
+impl Identifications {
+    /// Each packet has an identification that no other had, and its fragments are there in order;
+    /// then they are cleared, for the model knows none.
+    fn check_and_clear(&mut self, frames: &mut [(Side, Vec<u8>)]) {
+        let mut ends = HashMap::new();
+        for (_, frame) in frames {
+            let Some(place) = identification::place(frame) else { continue };
+            let identification = identification::of(frame).unwrap();
+            let field = usize::from(bytes::be16(frame, place.start - 2));
+            let (offset, more) = (field & !7, field & 1 == 1);
+            if offset == 0 {
+                assert!(self.seen.insert(identification), "{identification:#x} came before");
+            } else {
+                assert_eq!(ends.remove(&identification), Some(offset), "{identification:#x}");
+            }
+            if more {
+                ends.insert(identification, offset + frame.len() - place.end);
+            }
+            frame[place].fill(0);
+        }
+        assert!(ends.is_empty(), "packets without a last fragment: {ends:x?}");
     }
 }
 
@@ -150,20 +207,22 @@ fn name(verdict: &Verdict) -> &'static str {
         Verdict::Forward(_) => "forwarded",
         Verdict::Hairpin(_) => "hairpinned",
         Verdict::Answer(_) => "answered",
-        Verdict::Consume => "consumed",
+        Verdict::Consume(_) => "consumed",
         Verdict::Ignore(reason) | Verdict::Drop(reason, _) => reason,
     }
 }
 
 /// Finds the first frame of a burst that comes out differently on its own, and says how.
 fn explain(world: &World, on_a_stick: bool, side: Arrived, frames: &[Vec<u8>]) {
+    world.path_mtus.borrow_mut().clear();
     for (frame, judged) in frames.iter().zip(judge(world, on_a_stick, side, frames)) {
         let mut session = relay::session(world, on_a_stick);
         session.receive(side.into(), 0, frame);
-        let got = session.take_output();
-        let wanted: Vec<_> = sent(&judged).into_iter().collect();
+        let mut got = session.take_output();
+        Identifications::default().check_and_clear(&mut got);
+        let wanted = sent(&judged);
         let mut expected = [Tally::default(), Tally::default()];
-        expected[Side::from(judged.0).index()].add(name(&judged.1), 1);
+        tally(&mut expected, judged.0, &judged.1);
         let counted = Side::BOTH.map(|side| Tally::of(&session.totals(side)));
         assert!(
             got == wanted && counted == expected,

@@ -26,7 +26,7 @@ step_bulk() {
         "(ICMPv4 3/4) that 1460 fit; nobody is configured to know."
     for direction in 0 1; do
         # shellcheck disable=SC2086  # no flag is no argument
-        within sub1 timeout 60 iperf3 -c $SERVER -t 2 ${flags[direction]} -J >"$STATE/iperf" ||
+        within sub1 timeout --foreground 60 iperf3 -c $SERVER -t 2 ${flags[direction]} -J >"$STATE/iperf" ||
             fail "iperf3 ${way[direction]}: $(jq -r '.error // "timed out"' "$STATE/iperf")"
         rate=$(jq '.end.sum_received.bits_per_second / 1e6 | round' "$STATE/iperf")
         ((rate > 0)) || fail "iperf3 ${way[direction]}: nothing arrived"

@@ -1,9 +1,9 @@
 //! `lwaftr check`: validates a configuration and says in plain words what it would do.
 
-use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use super::Failure;
+use super::output::print;
 use crate::config;
 
 /// Check a configuration and say what it would do
@@ -29,13 +29,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { config, all } = args;
-    let (config, writer) =
-        config::load_with_table(&config).map_err(|errors| Failure::Refused(errors.to_string()))?;
+    let (config, writer) = config::load_with_table(&config)?;
     let text = super::describe::describe(&config, &writer, all);
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads along has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::Internal(format!("cannot write the answer: {error}"))),
-        Ok(()) => Ok(()),
-    }
+    print(&text).map(|_| ())
 }

@@ -164,9 +164,12 @@ fn softwires(config: &Config, writer: &TableWriter, table: &Summary, text: &mut 
             0 => text.item(format_args!("{count} with a whole address")),
             _ => text.item(format_args!(
                 "{count} sharing theirs 1:{} (psid-offset {offset}, psid-len {length}), \
-                 {} ports each",
+                 {} each",
                 1_u32 << length,
-                ports(offset, length),
+                match ports(offset, length) {
+                    1 => "1 port".to_owned(),
+                    ports => format!("{ports} ports"),
+                },
             )),
         }
     }
@@ -181,8 +184,12 @@ fn softwires(config: &Config, writer: &TableWriter, table: &Summary, text: &mut 
     if config.softwires.several_per_b4 {
         text.field("B4s", "may have several softwires each");
     }
-    let edits = if config.softwires.persist { "survive a restart" } else { "end with the process" };
-    text.field("edits", format_args!("at run time {edits}"));
+    let edits = if config.softwires.persist {
+        "survive reloads and restarts"
+    } else {
+        "last until the next reload or restart"
+    };
+    text.field("edits", format_args!("made at run time {edits}"));
 }
 
 fn policy(config: &Config, text: &mut Text) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
+use super::output::print;
 use crate::generate::{self, FrameSizes, Network, Request};
 
 /// Make a configuration of any size, with traffic that fits it
@@ -60,5 +61,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let network = Network::new(softwires, psid_offset, psid_len, scattered)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let request = Request { network, sizes: frame_size, flows, seed };
-    generate::generate(&request, &out).map_err(|error| Failure::Refused(error.to_string()))
+    generate::generate(&request, &out).map_err(|error| Failure::Refused(error.to_string()))?;
+    let written = "lwaftr.toml, softwires.csv, external.pcap and internal.pcap";
+    print(&format!("{}: {written}: {softwires} softwires, {flows} flows\n", out.display()))
+        .map(|_| ())
 }

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod check;
 mod describe;
+mod distinct;
 mod failure;
 pub mod generate;
 pub mod generated;
@@ -14,7 +15,6 @@ mod log;
 mod output;
 pub mod reload;
 pub mod replay;
-#[cfg(feature = "dpdk")]
 pub mod run;
 pub mod softwire;
 pub mod stats;
@@ -64,7 +64,6 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs)]
 pub enum Verb {
-    #[cfg(feature = "dpdk")]
     Run(run::Args),
     Check(check::Args),
     Replay(replay::Args),
@@ -103,7 +102,7 @@ pub fn main() -> ExitCode {
     match log::start(&cli.log_level).and_then(|()| execute(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("lwaftr: {failure}");
+            eprintln!("{}", failure.report());
             ExitCode::from(failure.exit_code())
         }
     }
@@ -111,7 +110,6 @@ pub fn main() -> ExitCode {
 
 fn execute(verb: Verb) -> Result<(), Failure> {
     match verb {
-        #[cfg(feature = "dpdk")]
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
         Verb::Generate(args) => generate::run(args),

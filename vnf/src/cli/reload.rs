@@ -48,14 +48,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let answer = target.connect()?.ask(Request::Reload(options))?;
     let report: ReloadReport = serde_json::from_value(answer)
         .map_err(|error| Failure::Internal(format!("the answer is no report: {error}")))?;
-    print(&text(&report, dry_run))?;
+    print(&text(&report, dry_run, discard_edits))?;
     match report.refused {
         Some(reason) => Err(Failure::Refused(format!("would be refused:\n{reason}"))),
         None => Ok(()),
     }
 }
 
-fn text(report: &ReloadReport, dry_run: bool) -> String {
+fn text(report: &ReloadReport, dry_run: bool, given_up: bool) -> String {
     let mut text = String::new();
     for warning in &report.warnings {
         _ = writeln!(text, "warning: {warning}");
@@ -81,8 +81,10 @@ fn text(report: &ReloadReport, dry_run: bool) -> String {
     if report.edits_kept + report.edits_dropped > 0 {
         _ = writeln!(
             text,
-            "edits by hand: {} kept, {} in the files by now or given up",
-            report.edits_kept, report.edits_dropped
+            "edits by hand: {} {would}kept, {} {}",
+            report.edits_kept,
+            report.edits_dropped,
+            if given_up { "given up" } else { "no longer needed, as the files contain them" }
         );
     }
     _ = writeln!(text, "{}", if dry_run { "nothing was changed" } else { "reloaded" });

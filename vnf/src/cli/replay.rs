@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::output::print;
+use super::{Failure, distinct};
 use crate::config;
 use crate::replay::{CaptureError, CaptureReader, CaptureWriter, MACS, Options, Record, Session};
 use crate::side::Side;
@@ -42,11 +43,19 @@ pub struct Args {
     #[arg(long, value_name = "MAC")]
     next_hop_mac: Option<MacAddr>,
     /// Let the timers run on until so many seconds after the first frame
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     until: Option<f64>,
     /// Seed of everything random
     #[arg(long, default_value_t = 0)]
     seed: u64,
+}
+
+/// A time that can come.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds from 0 to 1000000000, like 2.5".to_owned()),
+    }
 }
 
 /// Runs the verb.
@@ -56,8 +65,20 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "nothing to replay: give --external-in or --internal-in".into(),
         ));
     }
-    let (config, writer) = config::load_with_table(&args.config)
-        .map_err(|errors| Failure::Refused(errors.to_string()))?;
+    let (config, writer) = config::load_with_table(&args.config)?;
+    distinct::check(
+        &[
+            ("the configuration", Some(&args.config)),
+            ("the table", config.softwires.file.as_deref()),
+            ("--external-in", args.external_in.as_deref()),
+            ("--internal-in", args.internal_in.as_deref()),
+        ],
+        &[
+            ("--external-out", args.external_out.as_deref()),
+            ("--internal-out", args.internal_out.as_deref()),
+            ("--counters", args.counters.as_deref()),
+        ],
+    )?;
     let options = Options { next_hop_mac: args.next_hop_mac, seed: args.seed };
     let settings = config.settings(MACS[0], MACS[1]);
     let mut session = Session::new(settings, writer.table().clone(), &options);
@@ -70,9 +91,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         output.write(&mut session, record.time)?;
     }
     if let Some(seconds) = args.until {
-        let until = (seconds.max(0.0) * 1e9) as u64;
+        let until = (seconds * 1e9) as u64;
         session.advance(until);
-        output.write(&mut session, start.unwrap_or(0) + until)?;
+        output.write(&mut session, start.unwrap_or(0).saturating_add(until))?;
     }
     output.finish()?;
     report(args, session.counters(), writer.table().len())
@@ -86,8 +107,7 @@ fn report(args: &Args, counters: &WorkerCounters, softwires: usize) -> Result<()
             .map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))?;
         return Ok(());
     }
-    print!("{}", crate::telemetry::stats_text(&json));
-    Ok(())
+    print(&crate::telemetry::stats_text(&json)).map(|_| ())
 }
 
 impl From<CaptureError> for Failure {

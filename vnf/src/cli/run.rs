@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
+#[cfg(feature = "dpdk")]
 use crate::control::supervise;
 
 /// Carry traffic
@@ -12,7 +13,10 @@ use crate::control::supervise;
 /// missing or wrong is said before the first packet. The log goes to standard error.
 ///
 /// Softwires that were added, removed or replaced by hand in an earlier run are in force again,
-/// unless softwires.persist = false.
+/// unless softwires.persist = false. They are kept below $STATE_DIRECTORY, or in /var/lib/lwaftr.
+///
+/// Needs root, or the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_RAWIO and permission to
+/// use the devices, as its ports require.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lwaftr run /etc/lwaftr/lwaftr.toml
@@ -29,6 +33,17 @@ pub struct Args {
 }
 
 /// Runs the verb.
+#[cfg(feature = "dpdk")]
 pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(supervise(&args.config, args.discard_edits)?)
+}
+
+/// Says that this build cannot.
+#[cfg(not(feature = "dpdk"))]
+pub fn run(args: &Args) -> Result<(), Failure> {
+    Err(Failure::Refused(format!(
+        "{}: this program was built without DPDK and has no ports to run on: build it with \
+         `make build`; `lwaftr replay` works without",
+        args.config.display()
+    )))
 }

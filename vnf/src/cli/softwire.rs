@@ -15,8 +15,8 @@ use crate::softwire::file::COLUMNS;
 
 /// Look at the softwires of a running instance, and edit single ones
 ///
-/// Edits take effect at once, without a reload. They survive reloads and restarts
-/// (softwires.persist), until the table file contains them.
+/// Edits take effect at once, without a reload. They survive reloads and restarts until the table
+/// file contains them; with softwires.persist = false they last until the next reload or restart.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lwaftr softwire lookup 203.0.113.7:4711      which B4 owns that port?

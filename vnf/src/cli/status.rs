@@ -36,7 +36,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
 fn text(status: &Value) -> String {
     let mut text = String::new();
     for (name, value) in status.as_object().into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = match value {
+            Value::Null => "not kept (softwires.persist = false)".to_owned(),
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
         _ = writeln!(text, "{name:<16}{value}");
     }
     text

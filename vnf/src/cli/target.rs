@@ -41,6 +41,7 @@ impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
         match error.kind {
             ErrorKind::Refused => Self::Refused(error.message),
+            ErrorKind::Files => Self::Files(error.message),
             ErrorKind::Usage => Self::Usage(error.message),
             ErrorKind::Internal => Self::Internal(error.message),
         }

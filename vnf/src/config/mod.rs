@@ -5,6 +5,7 @@
 //! together, `rows` collects the softwires.
 
 mod address;
+mod devices;
 mod difference;
 mod error;
 mod interfaces;
@@ -75,9 +76,8 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         errors.push(ConfigError { file: Arc::clone(&file), line, key: String::new(), problem });
         errors
     };
-    let bytes = std::fs::read(path).map_err(|error| {
-        failed(0, format!("cannot be read ({error}): a configuration file in TOML"))
-    })?;
+    let bytes =
+        std::fs::read(path).map_err(|error| failed(0, format!("cannot be read: {error}")))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
@@ -149,6 +149,7 @@ impl Config {
             external: External {
                 link: external_link,
                 addresses: self.external.addresses.clone(),
+                proxy_arp: self.external.proxy_arp,
                 next_hop: next_hop(&self.external, Ipv4Addr::UNSPECIFIED),
             },
             internal: Internal {
@@ -184,6 +185,12 @@ impl Config {
     #[must_use]
     pub fn rows(&self) -> &[Softwire] {
         self.rows.softwires()
+    }
+
+    /// Forgets the list of softwires: what runs needs the table alone, and ten million rows are
+    /// 400 MB.
+    pub fn forget_rows(&mut self) {
+        self.rows = Rows::default();
     }
 
     /// Where the softwire of a row stands, as `file:line`.

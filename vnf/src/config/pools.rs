@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::frame::plan::PoolNeeds;
+use crate::lwaftr::MOST_HELD;
 
 /// Descriptors of every receive and transmit queue: 16 bursts, which bridges 0.7 ms at 1 Gbit/s
 /// of the smallest frames. More would only push packets out of the core's cache.
@@ -18,8 +19,8 @@ impl Config {
             rx_descriptors: DESCRIPTORS.into(),
             tx_descriptors: DESCRIPTORS.into(),
             workers,
-            // Nothing waits: packets without a next hop and fragments are dropped.
-            held: 0,
+            // Towards either side, packets wait for the next hop's MAC address.
+            held: 2 * MOST_HELD as u32 * workers,
         }
     }
 

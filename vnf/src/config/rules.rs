@@ -7,7 +7,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::address::{ipv4_host_problem, is_globally_routable};
 use super::reader::Reader;
-use super::{Config, interfaces};
+use super::{Config, devices, interfaces};
 use crate::softwire::Softwire;
 
 /// Checks everything but the softwires, and completes what follows from other keys.
@@ -15,6 +15,7 @@ pub(super) fn check(config: &mut Config, reader: &mut Reader) {
     instance(config, reader);
     workers(config, reader);
     interfaces::check(config, reader);
+    devices::check(config, reader);
     softwires(config, reader);
     policy(config, reader);
 }

@@ -8,7 +8,9 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::key::{Key, Table, keys};
 use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
-use crate::lwaftr::{DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Hairpinning, Policy};
+use crate::lwaftr::{
+    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Hairpinning, MssClamp, Policy, TooBigDf,
+};
 use crate::softwire::file::COLUMNS;
 use crate::wire::MacAddr;
 
@@ -101,6 +103,8 @@ pub struct Interface<A, N> {
     pub mtu: u16,
     /// Take unicast frames to any MAC address.
     pub promiscuous: bool,
+    /// Answer ARP for every softwire's address (external side only).
+    pub proxy_arp: bool,
     /// The router that gets everything that leaves here.
     pub next_hop: Option<A>,
     /// Its MAC address, when it is not to be asked for.
@@ -124,6 +128,7 @@ impl<A, N> Default for Interface<A, N> {
             vlan: 0,
             mtu: 1500,
             promiscuous: false,
+            proxy_arp: false,
             next_hop: None,
             next_hop_mac: None,
             on_link: false,
@@ -149,7 +154,9 @@ impl Table for ExternalInterface {
     const NAME: &str = "external";
 
     fn keys() -> Vec<Key<Self>> {
-        interface_keys()
+        let mut keys = interface_keys();
+        keys.extend(keys![Self; "proxy-arp" OPTIONAL proxy_arp = Boolean;]);
+        keys
     }
 }
 
@@ -268,6 +275,21 @@ impl Table for Policy {
                 ("external", Hairpinning::External),
                 ("drop", Hairpinning::Drop),
             ]);
+            "fragment" OPTIONAL fragment = OneOf(&[
+                ("outer", Fragment::Outer), ("inner", Fragment::Inner),
+            ]);
+            "too-big-df" OPTIONAL too_big_df = OneOf(&[
+                ("drop", TooBigDf::Drop), ("fragment", TooBigDf::Fragment),
+            ]);
+            "mss-clamp" OPTIONAL mss_clamp = WordOr {
+                word: OneOf(&[("auto", MssClamp::Auto), ("off", MssClamp::Off)]),
+                integer: Integer(64, 8920),
+                wrap: MssClamp::Most,
+                unwrap: |clamp| match clamp {
+                    MssClamp::Most(bytes) => Some(*bytes),
+                    MssClamp::Auto | MssClamp::Off => None,
+                },
+            };
             "generate-icmpv4-errors" OPTIONAL generate_icmpv4_errors = Boolean;
             "generate-icmpv6-errors" OPTIONAL generate_icmpv6_errors = Boolean;
             "allow-incoming-icmpv4" OPTIONAL allow_incoming_icmpv4 = Boolean;

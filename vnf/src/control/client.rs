@@ -13,10 +13,10 @@ use super::protocol::{LONGEST_REQUEST, Message, Reply, Request};
 /// Where instances have their sockets unless told otherwise.
 pub const SOCKET_DIRECTORY: &str = "/run/lwaftr";
 
-/// How long an instance may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an instance may take for an answer that it has at hand.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it may take to load and check a large table.
+/// How long it may take to load and check a large table, or until such work has ended.
 const LONG_PATIENCE: Duration = Duration::from_secs(900);
 
 /// Why there is no answer.
@@ -42,15 +42,17 @@ impl Client {
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(path).map_err(|error| {
             let path = path.display();
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                return ClientError::Control(ControlError::refused(format!(
+                    "{path}: permission denied: be root, or a member of the group lwaftr"
+                )));
+            }
             ClientError::Unreachable(match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
                     "no instance answers at {path}: start one with `lwaftr run CONFIG`, or name \
                      another with --instance NAME or --socket PATH{}",
                     running()
                 ),
-                io::ErrorKind::PermissionDenied => {
-                    format!("{path}: permission denied: be root, or a member of the group lwaftr")
-                }
                 _ => format!("{path}: {error}"),
             })
         })?;
@@ -106,10 +108,11 @@ impl Client {
         }
         let stream = self.stream.get_mut();
         stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(patience))?;
         match stream.write_all(&line) {
             // It hung up on us; it may have said why.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(does_not_answer()),
             outcome => outcome.map(Ok),
         }
     }
@@ -123,7 +126,7 @@ impl Client {
                 ClientError::Unreachable(format!("{path}: an answer that is none: {problem}"))
             }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Err(self.broken(&io::Error::other("no answer in time")))
+                Err(self.broken(&does_not_answer()))
             }
             Err(error) => Err(self.broken(&error)),
         }
@@ -132,6 +135,11 @@ impl Client {
     fn broken(&self, error: &io::Error) -> ClientError {
         ClientError::Unreachable(format!("the instance at {}: {error}", self.path.display()))
     }
+}
+
+/// It took the connection, or its system did for it, and nothing came.
+fn does_not_answer() -> io::Error {
+    io::Error::other("does not answer (stopped? `ps` shows its state as T)")
 }
 
 /// The instances that have a socket in the usual place, for a message.

@@ -58,8 +58,13 @@ impl Cpus {
 }
 
 /// "0, 1, 2"
-pub(crate) fn list(cpus: &[usize]) -> String {
+fn list(cpus: &[usize]) -> String {
     cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// "CPU 1", or "CPUs 0, 1, 2"
+pub(crate) fn named(cpus: &[usize]) -> String {
+    format!("{} {}", if cpus.len() == 1 { "CPU" } else { "CPUs" }, list(cpus))
 }
 
 #[cfg(test)]

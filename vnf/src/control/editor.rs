@@ -13,11 +13,14 @@ use super::row::Key;
 use crate::config::Config;
 use crate::lwaftr::Settings;
 use crate::memory::Generations;
-use crate::softwire::{Edit, RowError, Softwire, TableWriter};
+use crate::softwire::{Edit, RowError, RowProblem, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
 /// So many refused softwires are named; the others are counted.
 const NAMED: usize = 50;
+
+/// So many softwires in the way of one edit are named.
+const THERE: usize = 8;
 
 /// The MAC addresses that the two ports have of their own, by side.
 pub type PortMacs = [MacAddr; 2];
@@ -29,6 +32,7 @@ pub struct Editor {
     pub(super) publisher: Publisher,
     pub(super) journal: Option<Journal>,
     pub(super) macs: PortMacs,
+    pub(super) largest_mtus: [u16; 2],
 }
 
 /// Softwires to add or to remove, as one step.
@@ -58,12 +62,13 @@ impl Editor {
     /// Publishes a configuration for the first time: what the files say, and the edits in the
     /// journal at this path. With `discard_edits` those are given up.
     pub fn start(
-        (config, mut writer): (Config, TableWriter),
+        (mut config, mut writer): (Config, TableWriter),
         macs: PortMacs,
         generations: Arc<Generations>,
         journal: &Path,
         discard_edits: bool,
     ) -> Result<Self, ControlError> {
+        config.forget_rows();
         let mut journal = open_journal(&config, journal)?;
         if let Some(journal) = &mut journal {
             let kept = if discard_edits {
@@ -75,7 +80,12 @@ impl Editor {
             journal.rewrite(kept).map_err(|error| cannot_write(&error))?;
         }
         let publisher = Publisher::new(settings(&config, macs), writer, generations);
-        Ok(Self { config: Arc::new(config), publisher, journal, macs })
+        Ok(Self { config: Arc::new(config), publisher, journal, macs, largest_mtus: [u16::MAX; 2] })
+    }
+
+    /// Tells what the ports can carry, by side, in IP bytes: no reload may want more.
+    pub fn limit_mtus(&mut self, largest: [u16; 2]) {
+        self.largest_mtus = largest;
     }
 
     /// The configuration that counts.
@@ -117,8 +127,12 @@ impl Editor {
         let (edits, numbers) = self.edits(batch);
         let config = Arc::clone(&self.config);
         let rules = config.rules();
-        let refuse = |errors: Vec<RowError>| refused(&errors, &edits, &numbers, &name);
-        self.publisher.check(&edits, &rules).map_err(refuse)?;
+        let refuse = |editor: &Self, errors: Vec<RowError>| {
+            refused(&errors, &edits, &numbers, &name, &|error| {
+                editor.there(&edits[error.row], error)
+            })
+        };
+        self.publisher.check(&edits, &rules).map_err(|errors| refuse(self, errors))?;
         let changes = Changes::of_batch(&edits, self.publisher.table());
         if let Some(journal) = &mut self.journal {
             journal.append(&changes).map_err(|error| cannot_write(&error))?;
@@ -127,10 +141,36 @@ impl Editor {
             if let Some(journal) = &mut self.journal {
                 journal.append(&changes.inverse()).map_err(|error| cannot_write(&error))?;
             }
-            return Err(refuse(errors));
+            return Err(refuse(self, errors));
         }
         let added = edits.iter().filter(|edit| matches!(edit, Edit::Add(_))).count();
         Ok(Edited { added, removed: edits.len() - added })
+    }
+
+    /// What the table has that an edit did not reckon with: " (there: ...)", or nothing.
+    fn there(&self, edit: &Edit, error: &RowError) -> String {
+        let table = self.publisher.table();
+        let found = match (edit, &error.problem) {
+            (Edit::Remove { ipv4, .. }, RowProblem::NotThere) => table.at(*ipv4),
+            (
+                Edit::Add(new),
+                RowProblem::Duplicate { other: None } | RowProblem::Layout { other: None, .. },
+            ) => self.in_the_way(&[*new]),
+            (Edit::Add(new), RowProblem::B4Twice { other: None }) => self.of_b4(new.b4),
+            _ => return String::new(),
+        };
+        let mut names: Vec<String> = match edit {
+            Edit::Remove { .. } => {
+                found.iter().map(|old| format!("psid {}", Key::of(old).psid)).collect()
+            }
+            Edit::Add(_) => found.iter().map(ToString::to_string).collect(),
+        };
+        let more = names.len().saturating_sub(THERE);
+        names.truncate(THERE);
+        if more > 0 {
+            names.push(format!("and {more} more"));
+        }
+        if names.is_empty() { String::new() } else { format!(" (there: {})", names.join(", ")) }
     }
 
     /// The edits of a batch, each with the number of the softwire in the batch that it is about;
@@ -214,9 +254,10 @@ fn open_journal(config: &Config, path: &Path) -> Result<Option<Journal>, Control
         return Ok(None);
     }
     Journal::open(path).map(Some).map_err(|error| match error {
-        JournalError::Io { .. } => ControlError::internal(format!(
-            "the journal of edited softwires cannot be used: {error} (softwires.persist = false \
-             works without)"
+        JournalError::Io { .. } => ControlError::refused(format!(
+            "the journal of edited softwires cannot be used: {error}: run as root, or let \
+             $STATE_DIRECTORY name a directory that this user may write to (systemd: \
+             StateDirectory=), or do without it by softwires.persist = false"
         )),
         JournalError::InUse { .. } | JournalError::Corrupt { .. } => {
             ControlError::refused(error.to_string())
@@ -256,8 +297,10 @@ fn refused(
     edits: &[Edit],
     numbers: &[Option<usize>],
     name: &impl Fn(usize) -> String,
+    there: &impl Fn(&RowError) -> String,
 ) -> ControlError {
-    let name = |edit: usize| numbers[edit].map_or_else(|| "replaced".to_owned(), name);
+    let number = |edit: usize| numbers.get(edit).copied().flatten();
+    let name = |edit| number(edit).map_or_else(|| "replaced".to_owned(), name);
     let describe = |error: &RowError| {
         let what = match edits[error.row] {
             Edit::Add(softwire) => softwire.to_string(),
@@ -265,7 +308,7 @@ fn refused(
         };
         let other = error.problem.other().map(|other| format!(" (see {})", name(other)));
         let other = other.unwrap_or_default();
-        format!("{}: {what}: {}{other}", name(error.row), error.problem)
+        format!("{}: {what}: {}{other}{}", name(error.row), error.problem, there(error))
     };
     let mut lines: Vec<String> = errors.iter().take(NAMED).map(describe).collect();
     if errors.len() > NAMED {

@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ConfigErrors;
+
 /// Whose fault it is; decides the exit code of the command that asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// The answer is no.
     Refused,
+    /// The files that the caller wants read are wrong: each line of the message is
+    /// `file:line: key: what is wrong`.
+    Files,
     /// The request makes no sense.
     Usage,
     /// Something that should work did not.
@@ -38,5 +43,11 @@ impl ControlError {
     /// Something that should work did not.
     pub fn internal(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Internal, message: message.into() }
+    }
+}
+
+impl From<ConfigErrors> for ControlError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self { kind: ErrorKind::Files, message: errors.to_string() }
     }
 }

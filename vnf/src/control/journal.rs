@@ -7,9 +7,10 @@
 //! ```
 //!
 //! `before` is what the batch found, `after` what it left. That tells later whether a new file
-//! contains an edit already, or contradicts it. A last line that is cut short is a batch that
-//! nobody was told had succeeded; it is dropped. When lines have piled up, what they come to is
-//! written aside and renamed into place.
+//! contains an edit already, or contradicts it. A last line without its newline is a batch that
+//! nobody was told had succeeded; it is dropped. A whole line that cannot be read is never touched:
+//! it may be somebody's edits. When lines have piled up, what they come to is written aside and
+//! renamed into place.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -38,6 +39,8 @@ pub struct Journal {
     changes: Changes,
     /// Changes on disk.
     written: usize,
+    /// The directory, while a power failure may bring back the journal that this one replaced.
+    unsynced: Option<File>,
 }
 
 /// Why there is no journal.
@@ -97,14 +100,11 @@ impl Journal {
     /// Opens the journal, or begins one.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let io_error = |error| JournalError::Io { path: path.to_owned(), error };
-        if let Some(directory) = path.parent() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(directory)
-                .map_err(io_error)?;
-        }
+        let directory = directory_of(path);
+        create_directory(directory).map_err(io_error)?;
         let mut file = open(path).map_err(io_error)?;
+        // It may be new, and is to be found after a power failure.
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -123,7 +123,7 @@ impl Journal {
             file.set_len(length as u64).and_then(|()| file.sync_all()).map_err(io_error)?;
             file.seek(SeekFrom::End(0)).map_err(io_error)?;
         }
-        Ok(Self { path: path.to_owned(), file, changes, written })
+        Ok(Self { path: path.to_owned(), file, changes, written, unsynced: None })
     }
 
     /// What all edits come to.
@@ -137,6 +137,7 @@ impl Journal {
         if batch.is_empty() {
             return Ok(());
         }
+        self.sync_directory()?;
         let end = self.file.stream_position()?;
         let written = self.file.write_all(&line(batch.iter())).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
@@ -163,6 +164,13 @@ impl Journal {
         if changes == self.changes && self.written == changes.len() {
             return Ok(());
         }
+        let directory = File::open(directory_of(&self.path))?;
+        self.rewrite_in(directory, changes)
+    }
+
+    /// Whatever fails up to the renaming leaves everything as it was; from there on the new file
+    /// is the journal.
+    fn rewrite_in(&mut self, directory: File, changes: Changes) -> io::Result<()> {
         let mut aside = self.path.clone().into_os_string();
         aside.push(".new");
         let mut file = open(Path::new(&aside))?;
@@ -174,14 +182,50 @@ impl Journal {
         }
         file.sync_all()?;
         fs::rename(&aside, &self.path)?;
-        if let Some(directory) = self.path.parent() {
-            File::open(directory)?.sync_all()?;
-        }
         self.file = file;
         self.written = changes.len();
         self.changes = changes;
+        self.unsynced = Some(directory);
+        if let Err(error) = self.sync_directory() {
+            tracing::warn!(
+                "{}: replaced, but a power failure may bring the old one back ({error}); tried \
+                 again before the next edit",
+                self.path.display()
+            );
+        }
         Ok(())
     }
+
+    /// Makes sure that a power failure leaves the present file under this name.
+    fn sync_directory(&mut self) -> io::Result<()> {
+        if let Some(directory) = &self.unsynced {
+            directory.sync_all()?;
+            self.unsynced = None;
+        }
+        Ok(())
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Creates a directory, and what is missing above it, so that they survive a power failure.
+fn create_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory_of(directory);
+    create_directory(above)?;
+    match fs::DirBuilder::new().mode(0o755).create(directory) {
+        // Another instance was faster.
+        Err(_) if directory.is_dir() => {}
+        created => created?,
+    }
+    File::open(above)?.sync_all()
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -202,24 +246,19 @@ fn read(bytes: &[u8]) -> Result<(Changes, usize, usize), (usize, String)> {
     let mut changes = Changes::default();
     let (mut written, mut length) = (0, 0);
     for (number, text) in (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')) {
-        let last = length + text.len() == bytes.len();
-        match parse(text) {
-            Ok(batch) => {
-                written += batch.len();
-                for change in batch {
-                    changes.add(change);
-                }
-                length += text.len();
-            }
-            Err(_) if last => break,
-            Err(problem) => return Err((number, problem)),
+        // Only the last line can be without its newline.
+        let Some(whole) = text.strip_suffix(b"\n") else { break };
+        let batch = parse(whole).map_err(|problem| (number, problem))?;
+        written += batch.len();
+        for change in batch {
+            changes.add(change);
         }
+        length += text.len();
     }
     Ok((changes, written, length))
 }
 
 fn parse(text: &[u8]) -> Result<Vec<Change>, String> {
-    let text = text.strip_suffix(b"\n").ok_or("cut short")?;
     let line: Line = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if line.version != VERSION {
         return Err(format!(
@@ -289,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_corrupt_line_in_the_middle_is_named() {
+    fn a_corrupt_line_is_named_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.journal");
         let mut journal = Journal::open(&path).unwrap();
@@ -306,13 +345,36 @@ mod tests {
                 "psid 8 does not fit",
             ),
         ] {
-            let mut lines: Vec<&str> = text.lines().collect();
-            lines[1] = bad;
-            fs::write(&path, lines.join("\n") + "\n").unwrap();
-            let error = Journal::open(&path).unwrap_err().to_string();
-            assert!(error.contains("a.journal:2: "), "{error}");
-            assert!(error.contains(problem), "{error}");
+            for wrong in 0..3 {
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines[wrong] = bad;
+                let text = lines.join("\n") + "\n";
+                fs::write(&path, &text).unwrap();
+                let error = Journal::open(&path).unwrap_err().to_string();
+                assert!(error.contains(&format!("a.journal:{}: ", wrong + 1)), "{error}");
+                assert!(error.contains(problem), "{error}");
+                assert_eq!(fs::read_to_string(&path).unwrap(), text, "the edits are still there");
+            }
         }
+    }
+
+    #[test]
+    fn a_rewritten_journal_that_may_not_be_durable_is_used_and_synced_before_the_next_edit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.append(&batch(&[added(1, 1), added(2, 2)])).unwrap();
+        // Something that cannot be synced, as a failing disk cannot.
+        let failing = File::open("/dev/null").unwrap();
+        assert!(failing.sync_all().is_err());
+        journal.rewrite_in(failing, batch(&[added(2, 2)])).unwrap();
+        journal.append(&batch(&[added(3, 3)])).unwrap_err();
+        assert_eq!(journal.changes(), &batch(&[added(2, 2)]), "what was refused is not there");
+        journal.unsynced = Some(File::open(directory.path()).unwrap());
+        journal.append(&batch(&[added(4, 4)])).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.changes(), &batch(&[added(2, 2), added(4, 4)]));
     }
 
     #[test]

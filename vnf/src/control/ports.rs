@@ -67,6 +67,12 @@ impl Ports<Stopped> {
         Ok(Self { ports, pools, macs, _devices: devices })
     }
 
+    /// The largest packets that the ports carry, by side, in IP bytes.
+    pub(super) fn largest_mtus(&self) -> [u16; 2] {
+        let of = |port: Option<&Port<Stopped>>| port.map_or(u16::MAX, Port::max_mtu);
+        [of(self.ports.first()), of(self.ports.last())]
+    }
+
     /// The MAC addresses of both sides.
     pub(super) fn macs(&self) -> PortMacs {
         self.macs

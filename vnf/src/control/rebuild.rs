@@ -1,6 +1,6 @@
 //! A table without room for a batch is built anew, with that batch and with room again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::row::Key;
 use crate::softwire::{BindingTable, Edit, EditError, RowError, Rules, Softwire, TableWriter};
@@ -41,19 +41,18 @@ pub(super) fn rebuilt(
     let mut softwires: Vec<Softwire> =
         table.softwires().filter(|softwire| !removed.contains(&Key::of(softwire))).collect();
     let kept = softwires.len();
-    let mut edit_of_row = HashMap::new();
+    let mut added = Vec::new();
     for (number, edit) in edits.iter().enumerate() {
         if let Edit::Add(softwire) = edit {
-            edit_of_row.insert(softwires.len(), number);
             softwires.push(*softwire);
+            added.push(number);
         }
     }
     TableWriter::build(&softwires, rules).map_err(|mut errors| {
         for error in &mut errors {
-            // A row of the old table can be refused only because of an edit; the last may stand
-            // for it.
-            let last = edits.len().saturating_sub(1);
-            error.row = edit_of_row.get(&error.row.max(kept)).copied().unwrap_or(last);
+            // The table's own rows were good without the batch, whose last edit stands for it all.
+            let edit = error.row.checked_sub(kept).and_then(|row| added.get(row));
+            error.row = edit.copied().unwrap_or(edits.len().saturating_sub(1));
         }
         errors
     })

@@ -54,6 +54,7 @@ pub struct Basis {
     table: Arc<BindingTable>,
     edits: Changes,
     macs: PortMacs,
+    largest_mtus: [u16; 2],
 }
 
 /// A reload, ready to be published.
@@ -71,19 +72,20 @@ pub struct Prepared {
 /// what is refused for other reasons is in the report.
 pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, ControlError> {
     let loaded = config::load_with_table(&basis.config.path);
-    let (config, mut writer) =
-        loaded.map_err(|errors| ControlError::refused(errors.to_string()))?;
+    let (mut config, mut writer) = loaded?;
+    config.forget_rows();
     let mut refusals = Vec::new();
     let differences = config::differences(&basis.config, &config);
     for difference in differences.iter().filter(|difference| difference.key.restart) {
         refusals.push(format!("{difference}: needs a restart: change it back, or restart"));
     }
+    refusals.extend(too_large(&config, basis.largest_mtus));
     let kept = if options.discard_edits {
         Changes::default()
     } else {
         basis.edits.lay_over(&mut writer, &config.rules()).unwrap_or_else(|conflicts| {
             refusals.push(conflict(&conflicts, basis.edits.len()).message);
-            Changes::default()
+            basis.edits.clone()
         })
     };
     let softwires = TableDifference::between(&basis.table, writer.table());
@@ -100,6 +102,20 @@ pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, Contro
         refused: (!refusals.is_empty()).then(|| refusals.join("\n")),
     };
     Ok(Prepared { config, writer, macs: basis.macs, kept, report })
+}
+
+/// What the ports, which stay as they were set up, cannot carry.
+fn too_large(config: &Config, largest: [u16; 2]) -> Vec<String> {
+    let wanted = [
+        ("external.mtu", config.external.mtu, &config.external.port),
+        ("internal.mtu", config.internal.mtu, &config.internal.port),
+    ];
+    let too_large = wanted.into_iter().zip(largest).filter(|((_, mtu, _), most)| mtu > most);
+    too_large
+        .map(|((key, mtu, port), most)| {
+            format!("{key} = {mtu}: port `{port}` carries at most {most} bytes: use {most} or less")
+        })
+        .collect()
 }
 
 /// A truncated file must not cut off customers.
@@ -127,6 +143,7 @@ impl Editor {
                 .map(|journal| journal.changes().clone())
                 .unwrap_or_default(),
             macs: self.macs,
+            largest_mtus: self.largest_mtus,
         }
     }
 

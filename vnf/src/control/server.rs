@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::error::ControlError;
-use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request};
+use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request, part_line};
 use super::row::{Key, Row};
 use super::socket::is_trusted;
 use super::state::Control;
@@ -91,7 +91,13 @@ async fn read_line(read: &mut BufReader<tokio::net::unix::OwnedReadHalf>) -> io:
 }
 
 async fn send(write: &mut (impl tokio::io::AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
-    let line = reply.line();
+    send_line(write, &reply.line()).await
+}
+
+async fn send_line(
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+    line: &[u8],
+) -> io::Result<()> {
     for piece in line.chunks(64 << 10) {
         timeout(PATIENCE, write.write_all(piece)).await??;
     }
@@ -164,7 +170,7 @@ async fn list(
             return Ok(Ok(json!({"softwires": count})));
         }
         count += part.len();
-        send(write, &Reply::Part(json!(rows(&part)))).await?;
+        send_line(write, &part_line(&rows(&part))).await?;
         tokio::task::yield_now().await;
     }
 }

@@ -26,7 +26,12 @@ impl Socket {
     /// Begins to listen. What a killed instance left is replaced; a live one is never disturbed.
     pub fn bind(path: &Path) -> Result<Self, ControlError> {
         let failed = |error: io::Error| {
-            ControlError::internal(format!("control socket {}: {error}", path.display()))
+            ControlError::refused(format!(
+                "control socket {}: {error}: run as root, or have a directory there that this user \
+                 may write to (systemd: RuntimeDirectory=), or name another with \
+                 instance.control-socket",
+                path.display()
+            ))
         };
         let in_use = || {
             ControlError::refused(format!(

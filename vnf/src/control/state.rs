@@ -253,11 +253,12 @@ impl Control {
         let (uptime, workers) = (self.started.elapsed().as_secs(), self.counters.len());
         self.with_editor(move |editor| {
             let config = editor.config();
+            let path = std::path::absolute(&config.path);
             json!({
                 "name": config.instance.name,
                 "version": env!("CARGO_PKG_VERSION"),
                 "pid": std::process::id(),
-                "config": config.path,
+                "config": path.as_deref().unwrap_or(&config.path),
                 "uptime-seconds": uptime,
                 "workers": workers,
                 "softwires": editor.publisher().table().len(),

@@ -32,7 +32,7 @@ use crate::memory::Generations;
 /// say, whatever was edited before.
 pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let loaded = config::load_with_table(path);
-    let (config, writer) = loaded.map_err(|errors| ControlError::refused(errors.to_string()))?;
+    let (config, writer) = loaded?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -40,15 +40,16 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let idle = config.workers.idle;
     let socket = Socket::bind(&instance.control_socket)?;
     let cpus = Cpus::divide("workers.cpus", &config.workers.cpus)?;
-    let eal = start_dpdk(&config, &cpus)?;
-    let ports = Ports::set_up(&config, &eal)?;
+    let eal = start_dpdk(&config, &cpus).map_err(hint_at_privileges)?;
+    let ports = Ports::set_up(&config, &eal).map_err(hint_at_privileges)?;
     let (generations, readers) = Generations::new(cpus.workers.len());
     let journal = default_path(&instance.name);
     let macs = ports.macs();
-    let editor = Editor::start((config, writer), macs, generations, &journal, discard_edits)?;
+    let mut editor = Editor::start((config, writer), macs, generations, &journal, discard_edits)?;
+    editor.limit_mtus(ports.largest_mtus());
     let softwires = editor.publisher().table().len();
 
-    let (ports, queues) = ports.start()?;
+    let (ports, queues) = ports.start().map_err(hint_at_privileges)?;
     let idle = ports.idling(idle);
     let mut crew = Crew::new(Arc::clone(editor.publisher().snapshots()), &eal, idle);
     let mut latency = Vec::new();
@@ -57,9 +58,9 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     }
     let name = &instance.name;
     tracing::info!(
-        "{name}: {softwires} softwires, workers on CPUs {}, control plane on CPUs {}, socket {}",
-        cpus::list(&cpus.workers),
-        cpus::list(&cpus.control),
+        "{name}: {softwires} softwires, workers on {}, control plane on {}, socket {}",
+        cpus::named(&cpus.workers),
+        cpus::named(&cpus.control),
         socket.path().display(),
     );
     let instruments =
@@ -71,6 +72,16 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     ports.stop(queues);
     tracing::info!("{name}: stopped");
     outcome.and(all_well)
+}
+
+/// Most often it is this, whatever the driver says.
+fn hint_at_privileges(mut error: ControlError) -> ControlError {
+    if !rustix::process::geteuid().is_root() {
+        error.message += "; this user is not root: run as root, or with the capabilities \
+                          CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_RAWIO and permission to use the \
+                          devices (/dev/vfio, /dev/net/tun, /dev/hugepages), as the ports require";
+    }
+    error
 }
 
 fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {

@@ -3,11 +3,11 @@
 use std::ffi::{CStr, CString};
 
 use super::{
-    argument::{Argument, Target, member_argument},
     eal::Eal,
     error::{Cause, DpdkError},
     log, preflight,
 };
+use crate::frame::device::{Argument, BadArgument, Target, member_argument};
 
 /// Where numbers begin for virtual ports that were given none: above those people choose.
 const FIRST_NUMBER: u32 = 100;
@@ -188,11 +188,12 @@ fn free_name(argument: &Argument) -> Result<String, DpdkError> {
             .unwrap_or_default(),
     };
     if port_named(&name).is_some() {
-        return Err(DpdkError::Argument {
+        return Err(BadArgument {
             argument: argument.text.clone(),
             wrong: format!("`{name}` is in use already"),
             right: "another device, or another number behind the driver's name".to_owned(),
-        });
+        }
+        .into());
     }
     Ok(name)
 }

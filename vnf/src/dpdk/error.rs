@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use thiserror::Error;
 
 use super::log;
+use crate::frame::device::BadArgument;
 
 /// Why DPDK would not do what it was asked for.
 #[derive(Debug, Error)]
@@ -73,15 +74,8 @@ pub enum DpdkError {
     },
 
     /// A device argument that makes no sense, or names something that is not there.
-    #[error("port `{argument}`: {wrong}: {right}")]
-    Argument {
-        /// The argument.
-        argument: String,
-        /// What is wrong with it.
-        wrong: String,
-        /// What would be right.
-        right: String,
-    },
+    #[error(transparent)]
+    Argument(#[from] BadArgument),
 
     /// The driver would not take the device.
     #[error("port `{argument}`: {wrong}: {cause}")]

@@ -28,7 +28,6 @@
 
 #![allow(unsafe_code)]
 
-mod argument;
 mod clock;
 mod device;
 mod eal;

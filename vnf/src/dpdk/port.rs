@@ -143,11 +143,7 @@ impl Device {
     pub fn configure(self, config: &PortConfig, pools: &Pools) -> Result<Port<Stopped>, DpdkError> {
         self.check_queues(config.queues)?;
         let sends_through_umem = self.sends_through_umem();
-        let most = if sends_through_umem {
-            self.info().max_mtu.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
-        } else {
-            self.info().max_mtu
-        };
+        let most = self.largest_mtu();
         if config.mtu > most {
             return Err(DpdkError::Mtu {
                 port: self.argument().to_owned(),
@@ -171,6 +167,16 @@ impl Device {
             control: Mutex::new(()),
         };
         Ok(Port { shared: Arc::new(shared), state: PhantomData })
+    }
+
+    /// The largest packet it can be set up for, in IP bytes.
+    fn largest_mtu(&self) -> u16 {
+        let most = self.info().max_mtu;
+        if self.sends_through_umem() {
+            most.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
+        } else {
+            most
+        }
     }
 
     fn check_queues(&self, asked: u16) -> Result<(), DpdkError> {
@@ -323,6 +329,12 @@ impl<State> Port<State> {
     #[must_use]
     pub fn info(&self) -> &DeviceInfo {
         self.shared.device.info()
+    }
+
+    /// The largest packet that it carries, in IP bytes.
+    #[must_use]
+    pub fn max_mtu(&self) -> u16 {
+        self.shared.device.largest_mtu()
     }
 
     /// The MAC address we send from: the configured one, or else the port's own.

@@ -4,10 +4,7 @@ use std::{fs, path::Path};
 
 use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 
-use super::{
-    argument::{Argument, Target},
-    error::DpdkError,
-};
+use crate::frame::device::{Argument, BadArgument, Target};
 
 /// A driver of virtual ports that lwaftr is tested with.
 struct Driver {
@@ -59,7 +56,7 @@ const DRIVERS: [Driver; 10] = [
 const USER_DRIVERS: [&str; 4] = ["vfio-pci", "uio_pci_generic", "igb_uio", "mlx5_core"];
 
 /// What is wrong with the argument, as far as that can be seen from outside.
-pub(super) fn check(argument: &Argument) -> Result<(), DpdkError> {
+pub(super) fn check(argument: &Argument) -> Result<(), BadArgument> {
     let found = match &argument.target {
         Target::Pci(address) => check_pci(Path::new("/sys/bus/pci/devices"), address),
         Target::Virtual { driver, .. } => match DRIVERS.iter().find(|d| d.name == *driver) {
@@ -67,11 +64,7 @@ pub(super) fn check(argument: &Argument) -> Result<(), DpdkError> {
             None => Ok(()),
         },
     };
-    found.map_err(|(wrong, right)| DpdkError::Argument {
-        argument: argument.text.clone(),
-        wrong,
-        right,
-    })
+    found.map_err(|(wrong, right)| BadArgument { argument: argument.text.clone(), wrong, right })
 }
 
 /// What to say when DPDK has refused a device that looked well: most often the driver is not
@@ -224,6 +217,11 @@ mod tests {
             let said = complaint(text);
             assert!(said.contains(words), "{text}: {said}");
         }
+    }
+
+    #[test]
+    fn every_driver_that_a_configuration_may_name_is_known() {
+        assert_eq!(DRIVERS.map(|driver| driver.name), crate::frame::device::DRIVERS);
     }
 
     #[test]

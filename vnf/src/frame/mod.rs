@@ -3,6 +3,7 @@
 //! ([`HeapFrame`], used by replay and by tests). Everything above this module is generic over it,
 //! so that offline replay, benchmarks and production run the same code.
 
+pub mod device;
 mod heap;
 pub mod plan;
 
@@ -13,9 +14,9 @@ use arrayvec::ArrayVec;
 /// Frames received at once, and the largest batch a stage of the fast path works on.
 pub const BURST: usize = 64;
 
-/// Frames that may wait for one transmit call: what one burst forwards, and the answers and
-/// errors it gives rise to.
-pub const TX_BURST: usize = 192;
+/// Frames that may wait for one transmit call: what one burst forwards, in as many pieces as a
+/// burst of the largest frames is cut into, and the answers and errors it gives rise to.
+pub const TX_BURST: usize = 640;
 
 /// A batch of received frames.
 pub type Burst<F> = ArrayVec<F, BURST>;

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
 use super::limiter::Class;
 use super::neighbours::Question;
-use super::outbox::Fate;
+use super::outbox::{Fate, Received};
 use super::relay::Relay;
 use super::rewrite::{self, Place, reshape};
 use super::snapshot::ALL_NODES;
@@ -50,11 +50,13 @@ impl<P: FramePool> Relay<P> {
             return DropReason::ArpMalformed.into();
         }
         let settings = &cx.snapshot.settings.external;
-        let to_us = cx.snapshot.is_own_ipv4(arp.target);
+        let to_us = cx.snapshot.is_own_ipv4(arp.target)
+            || settings.proxy_arp && cx.snapshot.table.has_address(arp.target.into());
         let is_reply = arp.operation == arp::Operation::Reply;
         let from_next_hop = settings.next_hop == super::settings::NextHop::Address(arp.sender);
         if from_next_hop {
-            self.next_hops.heard(Side::External, arp.sender_mac, is_reply && to_us);
+            let asked_for = is_reply && to_us;
+            self.next_hops.heard(Side::External, arp.sender_mac, asked_for, true);
         }
         if !to_us || is_reply || cx.snapshot.is_own_ipv4(arp.sender) {
             let is_news = from_next_hop || is_reply && to_us;
@@ -115,11 +117,11 @@ impl<P: FramePool> Relay<P> {
             return reason.into();
         }
         let Some(ethernet) = cx.to_next_hop(Side::Internal) else {
-            return DropReason::NextHopUnresolved.into();
+            return Verdict::Wait(Side::Internal);
         };
         let tos = frame.bytes().get(place.start + 1).copied().unwrap_or(0);
         let outer = rewrite::outer(&cx.snapshot.settings.policy, br, b4, place.len, tos, 0);
-        if !rewrite::encapsulate(frame, place, ethernet, &outer, false) {
+        if !rewrite::encapsulate(frame, place, ethernet, &outer) {
             return DropReason::NoBuffer.into();
         }
         let inner = ethernet.header_len() + ipv6::HEADER;
@@ -212,6 +214,13 @@ impl<P: FramePool> Relay<P> {
             }
             _ if destination >> 120 == 0xff => Verdict::Ignore(IgnoreReason::OtherMulticast),
             icmpv6::ECHO_REQUEST => self.answer_echo_v6(cx, frame, &ethernet, place, message),
+            icmpv6::UNREACHABLE
+            | icmpv6::PACKET_TOO_BIG
+            | icmpv6::TIME_EXCEEDED
+            | icmpv6::PARAMETER_PROBLEM => match self.hear_tunnel_error(cx, destination, &icmp) {
+                Ok(()) => Verdict::Consume,
+                Err(reason) => reason.into(),
+            },
             _ => DropReason::Icmpv6Type.into(),
         }
     }
@@ -222,7 +231,10 @@ impl<P: FramePool> Relay<P> {
             return Verdict::Ignore(IgnoreReason::Ndp);
         }
         if let Some(mac) = neighbour.link_layer {
-            self.next_hops.heard(Side::Internal, mac, true);
+            let Kind::Advertisement { over_ride, .. } = neighbour.kind else {
+                return Verdict::Consume;
+            };
+            self.next_hops.heard(Side::Internal, mac, true, over_ride);
         }
         Verdict::Consume
     }
@@ -312,7 +324,7 @@ impl<P: FramePool> Relay<P> {
             return reason.into();
         }
         let header = cx.to_station(Side::Internal, ethernet.source);
-        if !rewrite::encapsulate(frame, message, &header, &outer, false) {
+        if !rewrite::encapsulate(frame, message, &header, &outer) {
             return DropReason::NoBuffer.into();
         }
         let start = header.header_len() + ipv6::HEADER;
@@ -356,7 +368,7 @@ impl<P: FramePool> Relay<P> {
                 (Side::Internal, frame)
             }
         };
-        self.out[side.index()].push(frame, Fate::Originated, 0).ok()
+        self.out[side.index()].push(frame, Fate::Originated, Received::default()).ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::limiter::Class;
-use super::outbox::Fate;
+use super::outbox::{Fate, Received};
 use super::relay::Relay;
 use super::rewrite;
 use crate::frame::{Frame, FramePool};
@@ -164,7 +164,7 @@ impl<P: FramePool> Relay<P> {
         message.get_mut(icmpv4::HEADER..)?.copy_from_slice(quoted);
         let (kind, code, last) = error.fields();
         icmpv4::write_error(message, kind, code, last);
-        self.out[side.index()].push(frame, Fate::Originated, 0).ok()
+        self.out[side.index()].push(frame, Fate::Originated, Received::default()).ok()
     }
 
     /// Says in ICMPv6 that a packet to `from`, an address of ours, was refused. `about` is that
@@ -218,6 +218,6 @@ impl<P: FramePool> Relay<P> {
         message.get_mut(4..icmpv6::HEADER)?.copy_from_slice(&last.to_be_bytes());
         message.get_mut(icmpv6::HEADER..)?.copy_from_slice(quoted);
         icmpv6::write(message, kind, code, from.into(), to.into());
-        self.out[Side::Internal.index()].push(frame, Fate::Originated, 0).ok()
+        self.out[Side::Internal.index()].push(frame, Fate::Originated, Received::default()).ok()
     }
 }

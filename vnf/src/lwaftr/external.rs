@@ -5,8 +5,10 @@ use super::errors::{Icmpv4Error, Path};
 use super::keys::{End, Lookup, flow_hash};
 use super::limiter::Class;
 use super::link;
+use super::outbox::Received;
 use super::relay::Relay;
-use super::rewrite::{self, Place};
+use super::rewrite::{self, Changes, Place};
+use super::settings::{Fragment, TooBigDf};
 use super::snapshot::Snapshot;
 use super::usual;
 use super::verdict::Verdict;
@@ -15,9 +17,10 @@ use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::Slot;
 use crate::telemetry::DropReason;
+use crate::wire::ethernet::Template;
 use crate::wire::icmpv4::Icmpv4;
-use crate::wire::ipv4::{self, Ipv4};
-use crate::wire::ipv6::{self, Ipv6};
+use crate::wire::ipv4::Ipv4;
+use crate::wire::ipv6::{self, Ipv6, Outer};
 use crate::wire::protocol;
 
 /// A packet that awaits the binding table's answer about its destination: only what cannot be read
@@ -48,8 +51,14 @@ impl ToB4 {
 }
 
 impl<P: FramePool> Relay<P> {
-    /// Takes a burst from the external side where it goes.
-    pub(super) fn external(&mut self, cx: &Context<'_>, burst: &mut Burst<P::Frame>) {
+    /// Takes a burst from the external side where it goes. `since` is when it was received, if it
+    /// waited.
+    pub(super) fn external(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<P::Frame>,
+        since: Option<u64>,
+    ) {
         let mut waiting = Waiting::new();
         for mut frame in burst.drain(..) {
             let received = frame.bytes().len() as u32;
@@ -68,27 +77,34 @@ impl<P: FramePool> Relay<P> {
                 Ok((place, Lookup { key, without_port })) => {
                     waiting.push(frame, from_internet(place, without_port), key);
                 }
-                Err(verdict) => self.carry_out(Side::External, frame, verdict, received),
+                Err(verdict) => {
+                    let received = Received { len: received, since };
+                    self.carry_out(cx, Side::External, frame, verdict, received);
+                }
             }
         }
-        self.enter_tunnels(cx, waiting, Side::External, Verdict::Forward);
+        self.enter_tunnels(cx, waiting, Side::External, since);
     }
 
-    /// Looks up the destinations of packets and sends each into its softwire. They came from side
-    /// `from`, and `done` is what becomes of those that get there.
+    /// Looks up the destinations of packets that came from side `from`, and sends each into its
+    /// softwire.
     pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
         waiting: Waiting<P::Frame, ToB4>,
         from: Side,
-        done: Verdict,
+        since: Option<u64>,
     ) {
+        let done = match from {
+            Side::External => Verdict::Forward,
+            Side::Internal => Verdict::Hairpin,
+        };
         waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
             let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {
                 Ok(()) => done,
-                Err(reason) => reason.into(),
+                Err(verdict) => verdict,
             };
-            self.carry_out(from, frame, verdict, packet.received);
+            self.carry_out(cx, from, frame, verdict, Received { len: packet.received, since });
         });
     }
 
@@ -99,8 +115,8 @@ impl<P: FramePool> Relay<P> {
         cx: &Context<'_>,
         frame: &mut P::Frame,
     ) -> Result<(Place, Lookup), Verdict> {
-        let link = &cx.snapshot.settings.external.link;
-        let received = link::check(frame.bytes(), Side::External, link)?;
+        let received =
+            link::check(frame.bytes(), Side::External, &cx.snapshot.settings.external.link)?;
         if received.is_arp {
             return Err(self.answer_arp(cx, frame, &received.ethernet));
         }
@@ -148,40 +164,63 @@ impl<P: FramePool> Relay<P> {
         frame: &mut P::Frame,
         to: &ToB4,
         slot: Slot,
-    ) -> Result<(), DropReason> {
-        let bytes = frame.bytes().get(..to.place.end()).unwrap_or_default();
+    ) -> Result<(), Verdict> {
+        let bytes = frame.bytes();
         // It was parsed before; this only finds its fields again.
-        let packet = Ipv4::parsed_before(bytes.get(to.place.start..).unwrap_or_default());
+        let packet = bytes.get(to.place.start..to.place.end()).and_then(Ipv4::parsed_before);
         let packet = packet.ok_or(DropReason::Ipv4Truncated)?;
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
-            return Err(self.no_softwire(cx, &packet, to, to.path(bytes), slot));
+            return Err(self.no_softwire(cx, &packet, to, to.path(bytes), slot).into());
         };
         if packet.ttl() <= 1 {
             self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path(bytes));
-            return Err(DropReason::TtlExpired);
+            return Err(DropReason::TtlExpired.into());
         }
-        let mtu = cx.snapshot.settings.internal.link.mtu;
-        if to.place.len + ipv6::HEADER > usize::from(mtu) {
-            if !packet.dont_fragment() {
-                return Err(DropReason::FragmentationNeeded);
-            }
+        let policy = &cx.snapshot.settings.policy;
+        let link_mtu = cx.snapshot.settings.internal.link.mtu;
+        let mtu = ends.path_mtu(cx.now).map_or(link_mtu, |learned| learned.min(link_mtu));
+        let is_too_big = to.place.len + ipv6::HEADER > usize::from(mtu);
+        let dont_fragment = packet.dont_fragment();
+        if is_too_big && dont_fragment && policy.too_big_df == TooBigDf::Drop {
             let ahead = mtu - ipv6::HEADER as u16;
             self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path(bytes));
-            return Err(DropReason::TooBig);
+            return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::Internal).ok_or(DropReason::NextHopUnresolved)?;
+        let ethernet = cx.to_next_hop(Side::Internal).ok_or(Verdict::Wait(Side::Internal))?;
         let br = cx.br_addresses.get(usize::from(ends.br)).map_or(0, |&br| br.into());
-        let policy = &cx.snapshot.settings.policy;
         let tos = to.tos.unwrap_or(packet.tos());
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
-        if let (Some(tos), Some(packet)) = (to.tos, frame.bytes_mut().get_mut(to.place.start..)) {
-            ipv4::set_tos(packet, tos);
+        let most_segment = cx.snapshot.most_segment;
+        Changes { decrement_ttl: true, tos: to.tos, most_segment }.make(frame, to.place);
+        if is_too_big {
+            if policy.fragment == Fragment::Outer || dont_fragment {
+                return Ok(self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into())?);
+            }
+            return Ok(self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into())?);
         }
-        if rewrite::encapsulate(frame, to.place, ethernet, &outer, true) {
+        if rewrite::encapsulate(frame, to.place, ethernet, &outer) {
             Ok(())
         } else {
-            Err(DropReason::NoBuffer)
+            Err(DropReason::NoBuffer.into())
         }
+    }
+
+    /// E8 with `fragment = "inner"`: each fragment has its own tunnel header.
+    #[cold]
+    fn fragment_into_tunnel(
+        &mut self,
+        frame: &mut P::Frame,
+        place: Place,
+        ethernet: &Template,
+        outer: &Outer,
+        mtu: usize,
+    ) -> Result<(), DropReason> {
+        let front = ethernet.header_len() + ipv6::HEADER;
+        self.fragment_inner(Side::Internal, frame, place, mtu - ipv6::HEADER, front, |len, out| {
+            let (head, rest) = ethernet.write(out)?.split_first_chunk_mut()?;
+            ipv6::write_header(head, &Outer { payload_len: len as u16, ..*outer });
+            Some(rest)
+        })
     }
 
     #[cold]

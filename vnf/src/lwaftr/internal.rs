@@ -5,8 +5,9 @@ use super::errors::{Icmpv4Error, Icmpv6Error, Path};
 use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
+use super::outbox::Received;
 use super::relay::Relay;
-use super::rewrite::{self, Place};
+use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
 use super::usual;
 use super::verdict::Verdict;
@@ -17,7 +18,7 @@ use crate::softwire::{Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{icmpv4, protocol};
+use crate::wire::{icmpv4, icmpv6, protocol};
 
 /// A tunnelled packet that awaits the binding table's answer about its source: only what cannot be
 /// read from the frame again.
@@ -34,8 +35,14 @@ struct FromB4 {
 }
 
 impl<P: FramePool> Relay<P> {
-    /// Takes a burst from the internal side where it goes.
-    pub(super) fn internal(&mut self, cx: &Context<'_>, burst: &mut Burst<P::Frame>) {
+    /// Takes a burst from the internal side where it goes. `since` is when it was received, if it
+    /// waited.
+    pub(super) fn internal(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<P::Frame>,
+        since: Option<u64>,
+    ) {
         let mut waiting = Waiting::new();
         for mut frame in burst.drain(..) {
             let received = frame.bytes().len() as u32;
@@ -49,7 +56,10 @@ impl<P: FramePool> Relay<P> {
                 Ok((outer, inner, Lookup { key, without_port })) => {
                     waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
                 }
-                Err(verdict) => self.carry_out(Side::Internal, frame, verdict, received),
+                Err(verdict) => {
+                    let received = Received { len: received, since };
+                    self.carry_out(cx, Side::Internal, frame, verdict, received);
+                }
             }
         }
         let mut hairpins = Waiting::new();
@@ -59,10 +69,11 @@ impl<P: FramePool> Relay<P> {
                 Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
                 Err(verdict) => verdict,
             };
-            self.carry_out(Side::Internal, frame, verdict, packet.received);
+            let received = Received { len: packet.received, since };
+            self.carry_out(cx, Side::Internal, frame, verdict, received);
         });
         if !hairpins.is_empty() {
-            self.enter_tunnels(cx, hairpins, Side::Internal, Verdict::Hairpin);
+            self.enter_tunnels(cx, hairpins, Side::Internal, since);
         }
     }
 
@@ -80,7 +91,8 @@ impl<P: FramePool> Relay<P> {
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let (b4, br) = (packet.source(), packet.destination());
-        if ethernet.destination.is_multicast() && br >> 120 != 0xff {
+        let to_group = br >> 120 == 0xff;
+        if ethernet.destination.is_multicast() && !to_group {
             return Err(DropReason::MulticastFrame.into());
         }
         check_source(cx, b4)?;
@@ -88,10 +100,10 @@ impl<P: FramePool> Relay<P> {
             self.report_option(cx, &packet, bytes, malformed);
             DropReason::from(malformed)
         })?;
-        let end = start + ipv6::HEADER + packet.payload().len();
-        let upper_place = Place { start: end - upper.payload.len(), len: upper.payload.len() };
+        let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
+        let upper_place =
+            Place { start: place.end() - upper.payload.len(), len: upper.payload.len() };
         if upper.protocol != protocol::IPV4 || !cx.snapshot.is_br(br) {
-            let place = Place { start, len: end - start };
             return Err(self.not_tunnelled(cx, frame, place, upper.protocol, upper_place));
         }
         let inner = Ipv4::parse(upper.payload).map_err(DropReason::from)?;
@@ -109,7 +121,7 @@ impl<P: FramePool> Relay<P> {
         malformed: ipv6::Malformed,
     ) {
         let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
-        if cx.snapshot.is_own_ipv6(packet.destination()) {
+        if cx.snapshot.is_own_ipv6(packet.destination()) && !may_carry_error(packet) {
             let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
             let error = Icmpv6Error::UnknownOption(at);
             self.icmpv6_error(cx, error, about, packet.destination(), packet.source());
@@ -166,33 +178,35 @@ impl<P: FramePool> Relay<P> {
         slot: Slot,
     ) -> Result<Option<(ToB4, Key)>, Verdict> {
         let (snapshot, policy) = (cx.snapshot, &cx.snapshot.settings.policy);
-        let bytes = frame.bytes().get(..from.inner.end()).unwrap_or_default();
+        let bytes = frame.bytes();
         // Both were parsed before; this only finds their fields again.
-        let outer = Ipv6::parsed_before(bytes.get(usize::from(from.outer)..).unwrap_or_default());
+        let outer = bytes.get(usize::from(from.outer)..).and_then(Ipv6::parsed_before);
         let outer = outer.ok_or(DropReason::Ipv6Truncated)?;
-        let packet = Ipv4::parsed_before(bytes.get(from.inner.start..).unwrap_or_default());
+        let packet = bytes.get(from.inner.start..from.inner.end()).and_then(Ipv4::parsed_before);
         let packet = packet.ok_or(DropReason::Ipv4Truncated)?;
         let (b4, br) = (outer.source(), outer.destination());
-        let path = Path::Softwire { b4, br };
-        let is_own = cx.snapshot.table.endpoints(slot).is_some_and(|ends| {
+        let is_own = snapshot.table.endpoints(slot).is_some_and(|ends| {
             ends.b4 == b4
                 && cx.br_addresses.get(usize::from(ends.br)).is_some_and(|&ours| br == ours.into())
         });
         if !is_own {
             return Err(self.not_own_softwire(cx, frame, from, slot));
         }
-        if !snapshot.is_ordinary(packet.source())
-            || !snapshot.is_ordinary(packet.destination())
-            || packet.has_options()
-        {
+        let is_ordinary = snapshot.is_ordinary(packet.source())
+            && snapshot.is_ordinary(packet.destination())
+            && !packet.has_options();
+        if !is_ordinary {
             check_addresses(snapshot, &packet)?;
-            if snapshot.is_own_ipv4(packet.destination()) {
-                return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
-            }
         }
+        let tos = rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class())
+            .ok_or(DropReason::EcnMismatch)?;
+        if !is_ordinary && snapshot.is_own_ipv4(packet.destination()) {
+            return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
+        }
+        let path = || Path::Softwire { b4, br };
         let decrement_ttl = policy.decap_ttl == DecapTtl::Decrement;
         if decrement_ttl && packet.ttl() <= 1 {
-            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, path);
+            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, path());
             return Err(DropReason::TtlExpired.into());
         }
         if policy.hairpinning != Hairpinning::External
@@ -207,21 +221,27 @@ impl<P: FramePool> Relay<P> {
                 outer: Some(from.outer),
                 place: from.inner,
                 without_port,
-                tos: rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class()),
+                tos,
             };
             return Ok(Some((hairpin, key)));
         }
         let mtu = snapshot.settings.external.link.mtu;
-        if from.inner.len > usize::from(mtu) {
-            if !packet.dont_fragment() {
-                return Err(DropReason::FragmentationNeeded.into());
-            }
-            self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, path);
+        let is_too_big = from.inner.len > usize::from(mtu);
+        if is_too_big && packet.dont_fragment() {
+            self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, path());
             return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::External).ok_or(DropReason::NextHopUnresolved)?;
-        let tos = rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class());
-        if rewrite::decapsulate(frame, from.inner, ethernet, decrement_ttl, tos) {
+        let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
+        let most_segment = snapshot.most_segment;
+        Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
+        if is_too_big {
+            let front = ethernet.header_len();
+            self.fragment_inner(Side::External, frame, from.inner, mtu.into(), front, |_, out| {
+                ethernet.write(out)
+            })?;
+            return Ok(None);
+        }
+        if rewrite::bare(frame, from.inner, ethernet) {
             Ok(None)
         } else {
             Err(DropReason::NoBuffer.into())
@@ -247,9 +267,8 @@ impl<P: FramePool> Relay<P> {
         }
         let place = Place { start, len: ipv6::HEADER + outer.payload().len() };
         if !cx.snapshot.is_br(br) {
-            let upper_place =
-                Place { start: from.inner.start, len: place.end() - from.inner.start };
-            return self.not_tunnelled(cx, frame, place, protocol::IPV4, upper_place);
+            let upper = Place { start: from.inner.start, len: place.end() - from.inner.start };
+            return self.not_tunnelled(cx, frame, place, protocol::IPV4, upper);
         }
         let reason = match cx.snapshot.table.endpoints(slot) {
             Some(ends) if ends.b4 != b4 => DropReason::SourceWrongB4,
@@ -278,4 +297,18 @@ fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
         return Err(DropReason::Ipv6BadSource);
     }
     Ok(())
+}
+
+/// I5: does this packet carry an ICMP error, or can it not be told that it does not?
+#[cold]
+fn may_carry_error(packet: &Ipv6<'_>) -> bool {
+    let Ok(upper) = packet.upper_unchecked() else { return true };
+    match upper.protocol {
+        protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| kind < icmpv6::ECHO_REQUEST),
+        protocol::IPV4 => Ipv4::parse_embedded(upper.payload).is_ok_and(|inner| {
+            inner.is_later_fragment() || icmpv4::may_be_error(inner.protocol(), inner.payload())
+        }),
+        protocol::FRAGMENT => ipv6::first_fragment(upper.payload).is_none(),
+        _ => false,
+    }
 }

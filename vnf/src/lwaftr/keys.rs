@@ -31,8 +31,27 @@ impl Lookup {
     /// How to find the softwire at this end of a packet.
     #[inline]
     pub(super) fn of(packet: &Ipv4<'_>, end: End) -> Self {
-        let address = end.address(packet);
-        match end.port(packet) {
+        Self::at(end.address(packet), end.port(packet))
+    }
+
+    /// The same for a packet that stands in an error, and may be cut short.
+    pub(super) fn of_quoted(packet: &Ipv4<'_>, end: End) -> Self {
+        let port = end.quoted_port(packet).or_else(|reason| {
+            // What stands in an error may itself be an error that was forwarded.
+            let may_be = packet.protocol() == protocol::ICMPV4 && !packet.is_later_fragment();
+            match Icmpv4::parse(packet.payload()) {
+                Some(icmp) if may_be && icmpv4::is_error(icmp.kind()) => {
+                    end.embedded_port(end.address(packet), icmp.body())
+                }
+                _ => Err(reason),
+            }
+        });
+        Self::at(end.address(packet), port)
+    }
+
+    #[inline]
+    fn at(address: Ipv4Addr, port: Result<u16, DropReason>) -> Self {
+        match port {
             Ok(port) => Self {
                 key: Key::with_port(address.into(), port),
                 without_port: DropReason::PortLessProtocol,
@@ -50,11 +69,18 @@ impl End {
         }
     }
 
-    /// The address at the other end: where the subscriber stands in a packet going the other way.
-    fn opposite_address(self, packet: &Ipv4<'_>) -> Ipv4Addr {
+    /// Where the subscriber stands in a packet going the other way.
+    fn opposite(self) -> Self {
         match self {
-            Self::Source => packet.destination(),
-            Self::Destination => packet.source(),
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+
+    fn of(self, ports: Ports) -> u16 {
+        match self {
+            Self::Source => ports.source,
+            Self::Destination => ports.destination,
         }
     }
 
@@ -64,10 +90,7 @@ impl End {
             Err(DropReason::Ipv4Fragment)
         } else if has_ports(packet.protocol()) {
             let ports = Ports::parse(packet.payload()).ok_or(DropReason::TransportTruncated)?;
-            Ok(match self {
-                Self::Source => ports.source,
-                Self::Destination => ports.destination,
-            })
+            Ok(self.of(ports))
         } else if packet.protocol() == protocol::ICMPV4 {
             self.icmp_port(packet)
         } else {
@@ -96,15 +119,21 @@ impl End {
             ipv4::Malformed::Truncated => DropReason::IcmpTruncated,
             ipv4::Malformed::BadHeader | ipv4::Malformed::BadChecksum => DropReason::IcmpEmbedded,
         })?;
-        if self.opposite_address(&packet) != subscriber || packet.is_later_fragment() {
+        let end = self.opposite();
+        if end.address(&packet) != subscriber {
+            return Err(DropReason::IcmpEmbedded);
+        }
+        end.quoted_port(&packet)
+    }
+
+    /// The port at this end of a packet that stands in an error, and may be cut short.
+    fn quoted_port(self, packet: &Ipv4<'_>) -> Result<u16, DropReason> {
+        if packet.is_later_fragment() {
             return Err(DropReason::IcmpEmbedded);
         }
         if has_ports(packet.protocol()) {
             let ports = Ports::parse(packet.payload()).ok_or(DropReason::IcmpTruncated)?;
-            return Ok(match self {
-                Self::Source => ports.destination,
-                Self::Destination => ports.source,
-            });
+            return Ok(self.of(ports));
         }
         if packet.protocol() != protocol::ICMPV4 {
             return Err(DropReason::IcmpEmbedded);

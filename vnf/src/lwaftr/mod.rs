@@ -11,9 +11,12 @@
 //! | `external` | packets from the Internet (P2, P3, E1-E8) |
 //! | `internal` | packets from the B4s (P4, D1-D7) |
 //! | `keys` | which port, or identifier, tells the subscriber (E1, I1, I3) |
+//! | `fragment` | cutting what is too large (E8, D5, F5) |
 //! | `rewrite` | adding and taking away the tunnel header (E3-E6, D4) |
 //! | `answers` | ARP, NDP and echo to our own addresses (N1, N2, N4) |
 //! | `errors` | ICMP errors of our own (I5, I6) |
+//! | `tunnel_errors` | what others say of our tunnel packets (I4, M1) |
+//! | `held` | what waits for a next hop (N3) |
 //! | `neighbours` | the next hops' MAC addresses (N3) |
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
@@ -22,6 +25,8 @@ mod answers;
 mod context;
 mod errors;
 mod external;
+mod fragment;
+mod held;
 mod internal;
 mod keys;
 mod limiter;
@@ -32,16 +37,18 @@ mod relay;
 mod rewrite;
 mod settings;
 mod snapshot;
+mod tunnel_errors;
 mod usual;
 mod verdict;
 mod waiting;
 
+pub use held::MOST_HELD;
 pub use neighbours::NextHops;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Hairpinning, Internal, Link, NextHop,
-    Policy, Rates, Settings,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
+    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 pub use snapshot::Snapshot;
 pub use verdict::Verdict;

@@ -46,13 +46,18 @@ impl NextHops {
     }
 
     /// The next hop has said its MAC address. `asked_for` is false for what could be news only of
-    /// a neighbour already known: received packets never make one known (N2).
-    pub(super) fn heard(&self, side: Side, mac: MacAddr, asked_for: bool) {
-        if mac.is_multicast() || !asked_for && self.resolved(side).is_none() {
+    /// a neighbour already known: received packets never make one known (N2). Without `over_ride`
+    /// another address than the known one is not believed (RFC 4861 section 7.2.5).
+    pub(super) fn heard(&self, side: Side, mac: MacAddr, asked_for: bool, over_ride: bool) {
+        let known = self.resolved(side);
+        let is_believed = match known {
+            None => asked_for,
+            Some(known) => over_ride || known == mac,
+        };
+        if mac.is_multicast() || !is_believed {
             return;
         }
-        let [a, b, c, d, e, f] = mac.0;
-        let word = KNOWN | u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        let word = KNOWN | mac.to_u64();
         if self.macs[side.index()].load(Relaxed) != word {
             self.macs[side.index()].store(word, Relaxed);
         }
@@ -153,9 +158,9 @@ mod tests {
         }
         assert_eq!(asked, [0, 1_000, 3_000, 7_000, 15_000, 23_000, 31_000, 39_000]);
         let mac = MacAddr([2, 0, 0, 0, 0, 0xfe]);
-        hops.heard(Side::External, mac, false);
+        hops.heard(Side::External, mac, false, true);
         assert_eq!(hops.mac(&settings, Side::External), None);
-        hops.heard(Side::External, mac, true);
+        hops.heard(Side::External, mac, true, true);
         assert_eq!(hops.mac(&settings, Side::External), Some(mac));
         assert!(!ask(&mut resolver, 40_000));
         assert!(!ask(&mut resolver, 59_900));
@@ -170,7 +175,7 @@ mod tests {
         let mut settings = settings();
         let (hops, mut resolver) = (NextHops::default(), Resolver::default());
         assert!(resolver.due(Side::External, &settings, &hops, 0).is_some());
-        hops.heard(Side::External, MacAddr([2, 0, 0, 0, 0, 0xfe]), true);
+        hops.heard(Side::External, MacAddr([2, 0, 0, 0, 0, 0xfe]), true, true);
         settings.external.next_hop = NextHop::Address(Ipv4Addr::new(192, 0, 2, 253));
         let question = resolver.due(Side::External, &settings, &hops, 1);
         assert_eq!(question, Some(Question::Arp(Ipv4Addr::new(192, 0, 2, 253))));

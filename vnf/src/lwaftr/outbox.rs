@@ -3,6 +3,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::held::MOST_HELD;
 use crate::frame::{Frame, TX_BURST, TxBurst, TxQueue};
 use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
@@ -12,6 +13,8 @@ use crate::telemetry::{DropReason, WorkerCounters};
 pub(super) enum Fate {
     /// Received on the other interface.
     Forwarded = 0,
+    /// A fragment of a received frame, but for its last.
+    Piece,
     /// Received on this interface, for another B4.
     Hairpinned,
     /// A received frame made an answer.
@@ -24,8 +27,17 @@ pub(super) enum Fate {
 #[derive(Debug, Clone, Copy)]
 struct Origin {
     fate: Fate,
-    received_len: u32,
     len: u32,
+    received_len: u32,
+}
+
+/// How a frame came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Received {
+    /// Its bytes as it was received.
+    pub(super) len: u32,
+    /// When it was received, if it had to wait.
+    pub(super) since: Option<u64>,
 }
 
 /// Frames waiting for one port.
@@ -33,14 +45,19 @@ struct Origin {
 pub(super) struct Outbox<F> {
     frames: TxBurst<F>,
     origins: ArrayVec<Origin, TX_BURST>,
-    waiting: Tally,
+    /// What they all are.
+    tally: Tally,
+    /// Those that had to wait for a next hop: which, and since when.
+    late: ArrayVec<(usize, u64), MOST_WAITS>,
+    /// When those of the packets sent were received that had to wait.
+    waits: ArrayVec<u64, MOST_WAITS>,
 }
 
 /// How many frames there are of each fate, and their bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     /// By [`Fate`].
-    frames: [u64; 4],
+    frames: [u64; 5],
     bytes: u64,
 }
 
@@ -57,7 +74,10 @@ impl Tally {
     }
 }
 
-/// Packets that a port accepted, by what was done to them.
+/// Waits that are remembered until somebody takes them.
+const MOST_WAITS: usize = 2 * MOST_HELD;
+
+/// Packets that a port accepted without their having waited, by what was done to them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Received on the other interface: encapsulated if sent on the internal one, decapsulated if
@@ -69,7 +89,18 @@ pub struct Sent {
 
 impl<F: Frame> Outbox<F> {
     pub(super) fn new() -> Self {
-        Self { frames: TxBurst::new(), origins: ArrayVec::new(), waiting: Tally::default() }
+        Self {
+            frames: TxBurst::new(),
+            origins: ArrayVec::new(),
+            tally: Tally::default(),
+            late: ArrayVec::new(),
+            waits: ArrayVec::new(),
+        }
+    }
+
+    /// Frames that can still be added.
+    pub(super) fn room(&self) -> usize {
+        self.frames.remaining_capacity()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -78,13 +109,22 @@ impl<F: Frame> Outbox<F> {
 
     /// Adds a frame; gives it back when there is no room.
     #[inline(always)]
-    pub(super) fn push(&mut self, frame: F, fate: Fate, received_len: u32) -> Result<(), F> {
-        let origin = Origin { fate, received_len, len: frame.bytes().len() as u32 };
+    pub(super) fn push(&mut self, frame: F, fate: Fate, received: Received) -> Result<(), F> {
+        let len = frame.bytes().len() as u32;
+        let origin = Origin { fate, len, received_len: received.len };
         self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
-        self.waiting.add(&origin);
+        if let Some(since) = received.since {
+            let _ = self.late.try_push((self.origins.len(), since));
+        }
+        self.tally.add(&origin);
         // Both have the same capacity and length.
         let _ = self.origins.try_push(origin);
         Ok(())
+    }
+
+    /// When the packets were received that waited and were sent since the last call.
+    pub(super) fn take_waits(&mut self) -> impl Iterator<Item = u64> {
+        self.waits.drain(..)
     }
 
     /// Hands everything to the port and counts: what it accepted as sent, the rest as dropped by
@@ -104,21 +144,31 @@ impl<F: Frame> Outbox<F> {
             }
         }
         self.frames.clear();
-        let mut sent = std::mem::take(&mut self.waiting);
+        let mut sent = std::mem::take(&mut self.tally);
         for origin in self.origins.get(accepted..).unwrap_or_default() {
             sent.remove(origin);
             count_refused(*origin, side, counters);
         }
-        self.origins.clear();
-        let [forwarded, hairpinned, answered, originated] = sent.frames;
+        let [forwarded, pieces, hairpinned, answered, originated] = sent.frames;
         let here = counters.of(side);
         here.out_packets.add(sent.frames.iter().sum());
         here.out_bytes.add(sent.bytes);
         counters.of(side.other()).forwarded.add(forwarded);
         here.hairpinned.add(hairpinned);
+        here.extra_fragments.add(pieces);
         here.answered.add(answered);
         here.originated.add(originated);
-        Sent { forwarded, hairpinned }
+        let mut in_time = Sent { forwarded, hairpinned };
+        for (number, since) in self.late.drain(..).filter(|&(number, _)| number < accepted) {
+            let _ = self.waits.try_push(since);
+            match self.origins.get(number).map(|origin| origin.fate) {
+                Some(Fate::Forwarded) => in_time.forwarded -= 1,
+                Some(Fate::Hairpinned) => in_time.hairpinned -= 1,
+                _ => {}
+            }
+        }
+        self.origins.clear();
+        in_time
     }
 }
 
@@ -127,6 +177,8 @@ fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
     let received_on = match origin.fate {
         Fate::Forwarded => side.other(),
         Fate::Hairpinned | Fate::Answered => side,
+        // The last piece tells of its packet.
+        Fate::Piece => return,
         Fate::Originated => return counters.of(side).suppressed_errors.add(1),
     };
     counters.of(received_on).drops[DropReason::TxFull.index()].count(origin.received_len as usize);

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::fragment::Identifications;
+use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
 use super::neighbours::{NextHops, Resolver};
-use super::outbox::{Fate, Outbox, Sent};
+use super::outbox::{Fate, Outbox, Received, Sent};
 use super::snapshot::Snapshot;
 use super::verdict::Verdict;
 use crate::frame::{Burst, Frame, FramePool, TxQueue};
@@ -38,7 +40,9 @@ pub struct Relay<P: FramePool> {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) next_hops: Arc<NextHops>,
     pub(super) limiter: Limiter,
+    pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
+    pub(super) held: Held<P::Frame>,
     resolver: Option<Resolver>,
 }
 
@@ -51,7 +55,9 @@ impl<P: FramePool> Relay<P> {
             counters: parts.counters,
             next_hops: parts.next_hops,
             limiter: Limiter::new(parts.workers, parts.seed),
+            identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
+            held: Held::new(),
             resolver: parts.runs_timers.then(Resolver::default),
         }
     }
@@ -69,28 +75,37 @@ impl<P: FramePool> Relay<P> {
         for frame in burst.iter() {
             frame.prefetch_bytes();
         }
-        let cx = Context::new(snapshot, &self.next_hops, now);
-        if !snapshot.settings.on_a_stick {
-            return self.receive_on(&cx, side, burst);
+        self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
+        if !self.held.is_empty() {
+            self.release(&Context::new(snapshot, &self.next_hops, now));
+        }
+    }
+
+    fn receive_from(&mut self, cx: &Context<'_>, side: Side, burst: &mut Burst<P::Frame>) {
+        if !cx.snapshot.settings.on_a_stick {
+            return self.receive_on(cx, side, burst);
         }
         let mut internal = Burst::new();
         let mut external = Burst::new();
         for frame in burst.drain(..) {
-            let burst = match link::side_of(frame.bytes(), snapshot) {
+            let burst = match link::side_of(frame.bytes(), cx.snapshot) {
                 Side::External => &mut external,
                 Side::Internal => &mut internal,
             };
             // Each is as large as the burst that is split.
             let _ = burst.try_push(frame);
         }
-        self.receive_on(&cx, Side::External, &mut external);
-        self.receive_on(&cx, Side::Internal, &mut internal);
+        self.receive_on(cx, Side::External, &mut external);
+        self.receive_on(cx, Side::Internal, &mut internal);
     }
 
     /// Runs what is due by now; what is to be sent waits for [`Self::send`].
     pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
-        let Some(mut resolver) = self.resolver.take() else { return };
         let next_hops = Arc::clone(&self.next_hops);
+        if !self.held.is_empty() {
+            self.release(&Context::new(snapshot, &next_hops, now));
+        }
+        let Some(mut resolver) = self.resolver.take() else { return };
         for side in Side::BOTH {
             if let Some(question) = resolver.due(side, &snapshot.settings, &next_hops, now) {
                 let cx = Context::new(snapshot, &next_hops, now);
@@ -114,6 +129,12 @@ impl<P: FramePool> Relay<P> {
         self.out[side.index()].flush(side, queue, &self.counters)
     }
 
+    /// When the packets were received that waited for a next hop and were sent since the last call.
+    pub fn take_waits(&mut self) -> impl Iterator<Item = u64> {
+        let [external, internal] = &mut self.out;
+        external.take_waits().chain(internal.take_waits())
+    }
+
     /// Counts frames that a queue received but could not hand over ([`DropReason::NoBuffer`]).
     pub fn count_unreadable(&self, side: Side, (packets, bytes): (u64, u64)) {
         let counters = self.counters.of(side);
@@ -126,34 +147,52 @@ impl<P: FramePool> Relay<P> {
         if burst.is_empty() {
             return;
         }
-        let bytes = burst.iter().map(|frame| frame.bytes().len() as u64).sum();
         let counters = self.counters.of(side);
         counters.in_packets.add(burst.len() as u64);
-        counters.in_bytes.add(bytes);
+        counters.in_bytes.add(burst.iter().map(|frame| frame.bytes().len() as u64).sum());
+        self.decide(cx, side, burst, None);
+    }
+
+    /// Decides about frames that were counted already; `since` is when, for those that waited.
+    pub(super) fn decide(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        burst: &mut Burst<P::Frame>,
+        since: Option<u64>,
+    ) {
         match side {
-            Side::External => self.external(cx, burst),
-            Side::Internal => self.internal(cx, burst),
+            Side::External => self.external(cx, burst, since),
+            Side::Internal => self.internal(cx, burst, since),
         }
     }
 
-    /// Counts a frame that ends here, and puts one that leaves where it leaves by. `len` is what it
-    /// had when it was received, on `side`.
+    /// Counts a frame that ends here, and puts one that leaves where it leaves by.
     #[inline(always)]
-    pub(super) fn carry_out(&mut self, side: Side, frame: P::Frame, verdict: Verdict, len: u32) {
+    pub(super) fn carry_out(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        frame: P::Frame,
+        verdict: Verdict,
+        received: Received,
+    ) {
+        let len = received.len as usize;
         let (to, fate) = match verdict {
             Verdict::Forward => (side.other(), Fate::Forwarded),
             Verdict::Hairpin => (side, Fate::Hairpinned),
             Verdict::Answer => (side, Fate::Answered),
             Verdict::Consume => return self.counters.of(side).consumed.add(1),
+            Verdict::Wait(to) => return self.hold(cx, frame, side, to),
             Verdict::Ignore(reason) => {
-                return self.counters.of(side).ignored[reason.index()].count(len as usize);
+                return self.counters.of(side).ignored[reason.index()].count(len);
             }
             Verdict::Drop(reason) => {
-                return self.counters.of(side).drops[reason.index()].count(len as usize);
+                return self.counters.of(side).drops[reason.index()].count(len);
             }
         };
-        if self.out[to.index()].push(frame, fate, len).is_err() {
-            self.counters.of(side).drops[DropReason::TxFull.index()].count(len as usize);
+        if self.out[to.index()].push(frame, fate, received).is_err() {
+            self.counters.of(side).drops[DropReason::TxFull.index()].count(len);
         }
     }
 }

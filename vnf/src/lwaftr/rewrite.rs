@@ -5,7 +5,7 @@ use super::settings::{DecapDscp, Dscp, Ecn, FlowLabel, Policy};
 use crate::frame::Frame;
 use crate::wire::ethernet::Template;
 use crate::wire::ipv6::{self, Outer};
-use crate::wire::{ipv4, protocol};
+use crate::wire::{ipv4, protocol, tcp};
 
 /// Where an IP packet is in its frame.
 #[derive(Debug, Clone, Copy)]
@@ -31,49 +31,60 @@ pub(super) fn reshape<F: Frame>(frame: &mut F, place: Place, front: usize) -> bo
     frame.reframe(front, place.start, place.len)
 }
 
-/// Turns the IPv4 packet at `place` into an IPv6 one: `false` when the frame has no room for it.
+/// Puts an Ethernet and an IPv6 header in front of the bytes at `place`: `false` when the frame has
+/// no room for them.
 #[inline(always)]
 pub(super) fn encapsulate<F: Frame>(
     frame: &mut F,
     place: Place,
     ethernet: &Template,
     outer: &Outer,
-    decrement_ttl: bool,
 ) -> bool {
     if !reshape(frame, place, ethernet.header_len() + ipv6::HEADER) {
         return false;
     }
     let Some(rest) = ethernet.write(frame.bytes_mut()) else { return false };
-    let Some((head, inner)) = rest.split_first_chunk_mut::<{ ipv6::HEADER }>() else {
-        return false;
-    };
+    let Some(head) = rest.first_chunk_mut::<{ ipv6::HEADER }>() else { return false };
     ipv6::write_header(head, outer);
-    if decrement_ttl {
-        ipv4::decrement_ttl(inner);
-    }
     true
 }
 
-/// Leaves only the IPv4 packet at `place`. `tos` replaces its own.
+/// Puts an Ethernet header in front of the packet at `place`, and leaves nothing else before it.
 #[inline(always)]
-pub(super) fn decapsulate<F: Frame>(
-    frame: &mut F,
-    place: Place,
-    ethernet: &Template,
-    decrement_ttl: bool,
-    tos: Option<u8>,
-) -> bool {
-    if !reshape(frame, place, ethernet.header_len()) {
-        return false;
+pub(super) fn bare<F: Frame>(frame: &mut F, place: Place, ethernet: &Template) -> bool {
+    reshape(frame, place, ethernet.header_len()) && ethernet.write(frame.bytes_mut()).is_some()
+}
+
+/// What changes in an IPv4 packet that is forwarded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Changes {
+    /// D4, E6
+    pub(super) decrement_ttl: bool,
+    /// DSCP and ECN that it takes on, if not its own (D3).
+    pub(super) tos: Option<u8>,
+    /// E10
+    pub(super) most_segment: Option<u16>,
+}
+
+impl Changes {
+    /// Makes them in the packet at `place`.
+    #[inline(always)]
+    pub(super) fn make<F: Frame>(self, frame: &mut F, place: Place) {
+        let Some(packet) = frame.bytes_mut().get_mut(place.start..place.end()) else {
+            return;
+        };
+        if self.decrement_ttl {
+            ipv4::decrement_ttl(packet);
+        }
+        if let Some(tos) = self.tos {
+            ipv4::set_tos(packet, tos);
+        }
+        if let Some(most) = self.most_segment
+            && let Some(segment) = ipv4::tcp_segment(packet)
+        {
+            tcp::clamp_mss(segment, most);
+        }
     }
-    let Some(packet) = ethernet.write(frame.bytes_mut()) else { return false };
-    if decrement_ttl {
-        ipv4::decrement_ttl(packet);
-    }
-    if let Some(tos) = tos {
-        ipv4::set_tos(packet, tos);
-    }
-    true
 }
 
 /// The header of a tunnelled packet (E3-E5). `tos` and `flow` are the inner packet's.
@@ -110,11 +121,26 @@ pub(super) fn outer(
     }
 }
 
-/// What a decapsulated packet's DSCP and ECN become, if not what they are (D3).
+/// What a decapsulated packet's DSCP and ECN become, if not what they are (D3; RFC 6040 section
+/// 4.2). `None` where the outer header is marked and the packet could not carry the mark on.
 #[inline(always)]
-pub(super) fn decapsulated_tos(policy: &Policy, inner: u8, outer: u8) -> Option<u8> {
-    match policy.decap_dscp {
-        DecapDscp::Keep => None,
-        DecapDscp::Copy => Some(outer & 0xfc | inner & 0x03),
-    }
+pub(super) fn decapsulated_tos(policy: &Policy, inner: u8, outer: u8) -> Option<Option<u8>> {
+    let dscp = match policy.decap_dscp {
+        DecapDscp::Keep => inner & !ECN,
+        DecapDscp::Copy => outer & !ECN,
+    };
+    let ecn = match (inner & ECN, outer & ECN) {
+        (NOT_ECT, CE) => return None,
+        (ECT_0, ECT_1) => ECT_1,
+        (ECT_0 | ECT_1, CE) => CE,
+        (inner, _) => inner,
+    };
+    let tos = dscp | ecn;
+    Some((tos != inner).then_some(tos))
 }
+
+const ECN: u8 = 0b11;
+const NOT_ECT: u8 = 0b00;
+const ECT_1: u8 = 0b01;
+const ECT_0: u8 = 0b10;
+const CE: u8 = 0b11;

@@ -54,6 +54,8 @@ pub struct External {
     pub link: Link,
     /// Our addresses with their prefixes, at least one; the first is the source of what we send.
     pub addresses: Vec<Ipv4Net>,
+    /// Answer ARP for every IPv4 address in the binding table (N1).
+    pub proxy_arp: bool,
     /// The router towards the Internet.
     pub next_hop: NextHop<Ipv4Addr>,
 }
@@ -97,6 +99,12 @@ pub struct Policy {
     pub decap_ttl: DecapTtl,
     /// What becomes of a packet from one B4 to another (D6).
     pub hairpinning: Hairpinning,
+    /// What is cut when a packet must be fragmented on its way to a B4 (E8).
+    pub fragment: Fragment,
+    /// What becomes of a packet to a B4 that is too big and must not be fragmented (E8).
+    pub too_big_df: TooBigDf,
+    /// The largest segment that TCP may announce (E10).
+    pub mss_clamp: MssClamp,
     /// Answer with ICMPv4 3/1 where there is no softwire (E7).
     pub generate_icmpv4_errors: bool,
     /// Answer with ICMPv6 1/5 where the source check fails (D2).
@@ -188,6 +196,53 @@ pub enum Hairpinning {
     Drop,
 }
 
+/// What is cut when a packet must be fragmented on its way to a B4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fragment {
+    /// The IPv6 packet: the B4 puts it together again.
+    Outer,
+    /// The IPv4 packet: the host does.
+    Inner,
+}
+
+/// What becomes of a packet to a B4 that is too big and must not be fragmented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooBigDf {
+    /// Dropped, and its sender is told what fits.
+    Drop,
+    /// The IPv6 packet around it is fragmented.
+    Fragment,
+}
+
+/// The largest segment that TCP may announce, either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MssClamp {
+    /// What fits both sides; nothing is done when the internal side carries whatever the external
+    /// side does.
+    Auto,
+    /// Nothing is done.
+    Off,
+    /// This many bytes.
+    Most(u16),
+}
+
+impl Settings {
+    /// The largest segment that TCP may announce, if there is a limit (E10).
+    #[must_use]
+    pub fn most_segment(&self) -> Option<u16> {
+        /// IPv4 and TCP headers.
+        const HEADERS: u16 = 40;
+        const TUNNEL: u16 = 40;
+        let (external, internal) = (self.external.link.mtu, self.internal.link.mtu);
+        match self.policy.mss_clamp {
+            MssClamp::Auto if internal >= external + TUNNEL => None,
+            MssClamp::Auto => Some(external.min(internal - TUNNEL) - HEADERS),
+            MssClamp::Off => None,
+            MssClamp::Most(bytes) => Some(bytes),
+        }
+    }
+}
+
 impl Default for Rates {
     fn default() -> Self {
         Self {
@@ -211,6 +266,9 @@ impl Default for Policy {
             decap_dscp: DecapDscp::Keep,
             decap_ttl: DecapTtl::Decrement,
             hairpinning: Hairpinning::Local,
+            fragment: Fragment::Outer,
+            too_big_df: TooBigDf::Drop,
+            mss_clamp: MssClamp::Auto,
             generate_icmpv4_errors: true,
             generate_icmpv6_errors: true,
             allow_incoming_icmpv4: true,
@@ -252,6 +310,7 @@ pub(super) mod tests {
             external: External {
                 link: link(1),
                 addresses: vec!["192.0.2.1/24".parse().unwrap()],
+                proxy_arp: false,
                 next_hop: NextHop::Address(Ipv4Addr::new(192, 0, 2, 254)),
             },
             internal: Internal {

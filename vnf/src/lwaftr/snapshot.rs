@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub settings: Settings,
     /// All softwires.
     pub table: Arc<BindingTable>,
+    /// The largest segment that TCP may announce (E10).
+    pub(super) most_segment: Option<u16>,
     martians: Martians,
     /// A bit for each first octet of a martian network or of an external address of ours.
     special_octets: [u64; 4],
@@ -51,6 +53,7 @@ impl Snapshot {
             mark(&mut special_octets, net.addr().octets()[0]);
         }
         Self {
+            most_segment: settings.most_segment(),
             martians,
             special_octets,
             own_ipv4: settings.external.addresses.iter().map(|net| net.addr().into()).collect(),

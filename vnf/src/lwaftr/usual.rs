@@ -66,20 +66,23 @@ pub(super) fn from_b4(snapshot: &Snapshot, frame: &[u8]) -> Option<Tunnelled> {
 #[inline(always)]
 fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
     let head: &[u8; TAGGED] = frame.first_chunk()?;
-    let [d0, d1, d2, d3, d4, d5, _, _, _, _, _, _, t0, t1, v0, v1, p0, p1] = *head;
-    let kind = u16::from_be_bytes([t0, t1]);
+    let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let (tag_fits, kind, start) = match link.vlan {
-        None => (true, kind, HEADER),
-        Some(vlan) => {
-            let tag = u16::from_be_bytes([v0, v1]) & 0x0fff;
-            (kind == ethertype::VLAN && tag == vlan, u16::from_be_bytes([p0, p1]), TAGGED)
-        }
+        None => (true, word(12), HEADER),
+        Some(vlan) => (word(12) == ethertype::VLAN && word(14) & 0x0fff == vlan, word(16), TAGGED),
     };
     let carried = match side {
         Side::External => ethertype::IPV4,
         Side::Internal => ethertype::IPV6,
     };
-    (tag_fits && [d0, d1, d2, d3, d4, d5] == link.mac.0 && kind == carried).then_some(start)
+    let is_ours = first_eight(head) >> 16 == link.mac.to_u64();
+    (is_ours & tag_fits & (kind == carried)).then_some(start)
+}
+
+#[inline(always)]
+fn first_eight(head: &[u8; TAGGED]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *head;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// The header and ports of a usual packet at the start of `bytes`, and its length.

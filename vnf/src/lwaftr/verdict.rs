@@ -1,5 +1,6 @@
 //! What becomes of a frame.
 
+use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::{ipv4, ipv6};
 
@@ -14,6 +15,8 @@ pub enum Verdict {
     Answer,
     /// It was for the relay itself and ends here.
     Consume,
+    /// It waits until the next hop on this side is known; it has not been rewritten (N3).
+    Wait(Side),
     /// It is none of our business.
     Ignore(IgnoreReason),
     /// It ends here, for a reason to count.

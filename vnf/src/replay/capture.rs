@@ -30,13 +30,29 @@ pub enum CaptureError {
         /// What the system says.
         error: io::Error,
     },
-    /// What stands in it.
-    #[error("{path}: not a capture that can be read: {error}")]
+    /// Nothing stands in it.
+    #[error("{path}: an empty file: a capture has at least a header (pcap or pcapng)")]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It does not begin as a capture does.
+    #[error("{path}: not a capture that can be read: {problem}: write one as pcap or pcapng")]
     Format {
         /// Which.
         path: PathBuf,
         /// What is wrong.
-        error: PcapError,
+        problem: String,
+    },
+    /// A record that makes no sense.
+    #[error("{path}: record {number} {problem}")]
+    Record {
+        /// Which file.
+        path: PathBuf,
+        /// Which record, counted from 1.
+        number: u64,
+        /// What is wrong.
+        problem: String,
     },
     /// Frames of something else than Ethernet.
     #[error("{path}: link type {found:?}: only Ethernet captures can be replayed")]
@@ -80,16 +96,25 @@ impl CaptureReader {
     /// Opens a capture of either format.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let in_file = |error| CaptureError::File { path: path.to_owned(), error };
-        let in_format = |error| CaptureError::Format { path: path.to_owned(), error };
+        let in_header = |error| match ran_out(&error) {
+            true => CaptureError::Format {
+                path: path.to_owned(),
+                problem: "its header is cut short".to_owned(),
+            },
+            false => in_format(path, error),
+        };
         let mut file = File::open(path).map_err(in_file)?;
         let mut magic = [0; 4];
         let got = file.read(&mut magic).map_err(in_file)?;
+        if got == 0 {
+            return Err(CaptureError::Empty { path: path.to_owned() });
+        }
         file.seek(SeekFrom::Start(0)).map_err(in_file)?;
         let file = BufReader::with_capacity(1 << 18, file);
         let format = if magic[..got] == [0x0a, 0x0d, 0x0d, 0x0a] {
-            Format::PcapNg(PcapNgReader::new(file).map_err(in_format)?)
+            Format::PcapNg(PcapNgReader::new(file).map_err(in_header)?)
         } else {
-            Format::Pcap(PcapReader::new(file).map_err(in_format)?)
+            Format::Pcap(PcapReader::new(file).map_err(in_header)?)
         };
         let reader = Self { path: path.to_owned(), format, number: 0 };
         if let Format::Pcap(pcap) = &reader.format {
@@ -100,20 +125,12 @@ impl CaptureReader {
 
     /// The next frame; `None` at the end.
     pub fn next_record(&mut self) -> Result<Option<Record>, CaptureError> {
-        let (time, original, frame) = match &mut self.format {
-            Format::Pcap(reader) => match reader.next_packet() {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(self.in_format(error)),
-                Some(Ok(packet)) => {
-                    (nanoseconds(packet.timestamp), packet.orig_len, packet.data.into_owned())
-                }
-            },
-            Format::PcapNg(_) => match self.next_packet_block()? {
-                None => return Ok(None),
-                Some(packet) => packet,
-            },
-        };
         self.number += 1;
+        let found = match self.format {
+            Format::Pcap(_) => self.next_packet()?,
+            Format::PcapNg(_) => self.next_packet_block()?,
+        };
+        let Some((time, original, frame)) = found else { return Ok(None) };
         if (original as usize) > frame.len() {
             return Err(CaptureError::Truncated {
                 path: self.path.clone(),
@@ -125,12 +142,31 @@ impl CaptureReader {
         Ok(Some(Record { time, frame }))
     }
 
+    /// The raw packet: the crate refuses what is longer than the capture's snap length, without a
+    /// word about where.
+    fn next_packet(&mut self) -> Result<Option<(u64, u32, Vec<u8>)>, CaptureError> {
+        let Format::Pcap(reader) = &mut self.format else { return Ok(None) };
+        let unit = match reader.header().ts_resolution {
+            TsResolution::MicroSecond => 1_000,
+            TsResolution::NanoSecond => 1,
+        };
+        match reader.next_raw_packet() {
+            None => Ok(None),
+            Some(Err(error)) => Err(self.in_record(error)),
+            Some(Ok(packet)) => {
+                let time =
+                    u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_frac) * unit;
+                Ok(Some((time, packet.orig_len, packet.data.into_owned())))
+            }
+        }
+    }
+
     fn next_packet_block(&mut self) -> Result<Option<(u64, u32, Vec<u8>)>, CaptureError> {
         let Format::PcapNg(reader) = &mut self.format else { return Ok(None) };
         loop {
             let packet = match reader.next_block() {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(self.in_format(error)),
+                Some(Err(error)) => return Err(self.in_record(error)),
                 Some(Ok(Block::EnhancedPacket(packet))) => packet.into_owned(),
                 Some(Ok(_)) => continue,
             };
@@ -153,8 +189,36 @@ impl CaptureReader {
         Err(CaptureError::LinkType { path: self.path.clone(), found })
     }
 
-    fn in_format(&self, error: PcapError) -> CaptureError {
-        CaptureError::Format { path: self.path.clone(), error }
+    fn in_record(&self, error: PcapError) -> CaptureError {
+        let problem = match ran_out(&error) {
+            true => "is cut short: the file ends in the middle of it".to_owned(),
+            false => format!("cannot be read: {}", words(error)),
+        };
+        CaptureError::Record { path: self.path.clone(), number: self.number, problem }
+    }
+}
+
+/// The file ended where more was promised.
+fn ran_out(error: &PcapError) -> bool {
+    match error {
+        PcapError::IoError(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+        PcapError::IncompleteBuffer => true,
+        _ => false,
+    }
+}
+
+/// What the crate says, or the system under it.
+fn words(error: PcapError) -> String {
+    match error {
+        PcapError::IoError(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+fn in_format(path: &Path, error: PcapError) -> CaptureError {
+    match error {
+        PcapError::IoError(error) => CaptureError::File { path: path.to_owned(), error },
+        error => CaptureError::Format { path: path.to_owned(), problem: words(error) },
     }
 }
 
@@ -186,7 +250,7 @@ impl CaptureWriter {
         let header =
             PcapHeader { ts_resolution: TsResolution::NanoSecond, ..PcapHeader::default() };
         let writer = PcapWriter::with_header(BufWriter::with_capacity(1 << 18, file), header)
-            .map_err(|error| CaptureError::Format { path: path.to_owned(), error })?;
+            .map_err(|error| in_format(path, error))?;
         Ok(Self { path: path.to_owned(), writer })
     }
 
@@ -195,7 +259,7 @@ impl CaptureWriter {
         let packet = PcapPacket::new(Duration::from_nanos(time), frame.len() as u32, frame);
         match self.writer.write_packet(&packet) {
             Ok(_) => Ok(()),
-            Err(error) => Err(CaptureError::Format { path: self.path.clone(), error }),
+            Err(error) => Err(in_format(&self.path, error)),
         }
     }
 
@@ -206,6 +270,65 @@ impl CaptureWriter {
     }
 }
 
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A classic pcap of two frames of 60 bytes, the second one said to have been longer.
+    fn capture(snap_length: u32, second: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for field in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, snap_length, 1] {
+            bytes.extend(field.to_le_bytes());
+        }
+        for (micros, original) in [(1, 60), (2, second)] {
+            for field in [5, micros, 60, original] {
+                bytes.extend(u32::to_le_bytes(field));
+            }
+            bytes.extend([0x42; 60]);
+        }
+        bytes
+    }
+
+    /// Reads until something is wrong or the file ends.
+    fn read(bytes: &[u8]) -> Result<Vec<Record>, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.pcap");
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = CaptureReader::open(&path).map_err(|error| error.to_string())?;
+        let mut records = Vec::new();
+        while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    #[test]
+    fn whole_frames_are_read_with_their_times() {
+        let records = read(&capture(65_535, 60)).unwrap();
+        assert_eq!(records.len(), 2);
+        assert_eq!(records[1].time, 5_000_002_000);
+        assert_eq!(records[1].frame, [0x42; 60]);
+    }
+
+    #[test]
+    fn truncated_records_are_named_by_number_whatever_the_snap_length() {
+        for snap_length in [60, 65_535] {
+            let error = read(&capture(snap_length, 1514)).unwrap_err();
+            assert!(error.contains("record 2 holds 60 of 1514 bytes"), "{error}");
+        }
+        // A record longer than the file's own snap length is all there.
+        assert_eq!(read(&capture(40, 60)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_says_where() {
+        let whole = capture(65_535, 60);
+        for cut in 24 + 76 + 1..whole.len() {
+            let error = read(&whole[..cut]).unwrap_err();
+            assert!(error.contains("record 2 is cut short"), "{cut}: {error}");
+        }
+        assert!(read(&whole[..20]).unwrap_err().contains("header is cut short"));
+        assert!(read(&[]).unwrap_err().contains("an empty file"));
+        assert!(read(b"[external]\nport = 1\n[internal]").unwrap_err().contains("not a capture"));
+    }
 }

@@ -12,6 +12,9 @@ use crate::wire::MacAddr;
 /// How often the timers run, in nanoseconds.
 const TICK: u64 = 100_000_000;
 
+/// The longest time that timers run through, in nanoseconds.
+const LONGEST_GAP: u64 = 3_600_000_000_000;
+
 /// What a replay may be told besides its configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -91,11 +94,16 @@ impl Session {
     /// Lets time pass: what is due until then happens.
     pub fn advance(&mut self, now: u64) {
         let now = self.now.max(now);
+        // Nothing that is timed lasts as long: what came before in a longer gap makes no difference.
+        self.next_tick = self.next_tick.max(now.saturating_sub(LONGEST_GAP));
         while self.next_tick <= now {
             self.now = self.now.max(self.next_tick);
             self.relay.tick(&self.snapshot, self.now);
             self.send();
-            self.next_tick += TICK;
+            self.next_tick = self.next_tick.saturating_add(TICK);
+            if self.next_tick == u64::MAX {
+                break;
+            }
         }
         self.now = now;
     }

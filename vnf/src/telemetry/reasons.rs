@@ -96,6 +96,8 @@ reasons! {
         Ipv4Fragment = "ipv4-fragment",
         /// Nobody owns the destination address and port (E7, D6).
         NoSoftwire = "no-softwire",
+        /// Congestion was marked on a tunnel header whose inner packet knows no such mark (D3).
+        EcnMismatch = "ecn-mismatch",
         /// A tunnelled packet whose inner source address and port nobody owns (D2).
         SourceNoSoftwire = "source-no-softwire",
         /// A tunnelled packet from an address that is not that softwire's B4 (D2).
@@ -106,8 +108,6 @@ reasons! {
         TtlExpired = "ttl-expired",
         /// Larger than the MTU ahead, and must not be fragmented (E8, D5).
         TooBig = "too-big",
-        /// Larger than the MTU ahead; fragmentation is not there yet (E8, D5).
-        FragmentationNeeded = "fragmentation-needed",
         /// From one B4 to another, with `hairpinning = "drop"` (D6).
         HairpinDenied = "hairpin-denied",
         /// ICMPv4 checksum wrong (I1, I3).
@@ -124,6 +124,8 @@ reasons! {
         IcmpEmbedded = "icmp-embedded",
         /// ICMPv6 checksum wrong, or the message cut short (I4, N2).
         Icmpv6BadChecksum = "icmpv6-bad-checksum",
+        /// An ICMPv6 error that is not about a packet we could have sent to a B4 (I4).
+        Icmpv6Embedded = "icmpv6-embedded",
         /// An ICMPv6 type that is not handled (I4).
         Icmpv6Type = "icmpv6-type",
         /// An ARP packet that contradicts itself (N1).

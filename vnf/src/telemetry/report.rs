@@ -122,7 +122,8 @@ pub fn stats_text(stats: &Value) -> String {
         }
     }
     let workers = stats["workers"].as_array().map_or(0, Vec::len);
-    _ = writeln!(text, "\n{} softwires, {workers} workers", number(&stats["softwires"]));
+    let workers = if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
+    _ = writeln!(text, "\n{} softwires, {workers}", number(&stats["softwires"]));
     text
 }
 

@@ -87,6 +87,10 @@ pub fn answer_echo(message: &mut [u8]) {
         head[0] = ECHO_REPLY;
         let sum = checksum::update(be16(head, 2), old, be16(head, 0));
         head[2..4].copy_from_slice(&sum.to_be_bytes());
+        if sum == 0 {
+            // Of a message of zeros the sum is zero, and its complement is not.
+            write_checksum(message);
+        }
     }
 }
 
@@ -97,9 +101,16 @@ pub fn write_error(message: &mut [u8], kind: u8, code: u8, rest: u32) {
         *head = [kind, code, 0, 0, 0, 0, 0, 0];
         head[4..].copy_from_slice(&rest.to_be_bytes());
     }
+    write_checksum(message);
+}
+
+fn write_checksum(message: &mut [u8]) {
+    if let Some(field) = message.get_mut(2..4) {
+        field.fill(0);
+    }
     let sum = Sum::default().bytes(message).finish();
-    if let Some(head) = message.first_chunk_mut::<HEADER>() {
-        head[2..4].copy_from_slice(&sum.to_be_bytes());
+    if let Some(field) = message.get_mut(2..4) {
+        field.copy_from_slice(&sum.to_be_bytes());
     }
 }
 
@@ -125,5 +136,9 @@ mod tests {
         let icmp = Icmpv4::parse(&message).unwrap();
         assert!(icmp.verifies());
         assert_eq!((icmp.kind(), icmp.identifier()), (ECHO_REPLY, 0x1234));
+        let mut zeros = [0; 16];
+        write_error(&mut zeros, ECHO_REQUEST, 0, 0);
+        answer_echo(&mut zeros);
+        assert_eq!(zeros[..4], [0, 0, 0xff, 0xff]);
     }
 }

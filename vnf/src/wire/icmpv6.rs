@@ -10,6 +10,10 @@ pub const HEADER: usize = 8;
 
 /// Destination unreachable.
 pub const UNREACHABLE: u8 = 1;
+/// Packet too big.
+pub const PACKET_TOO_BIG: u8 = 2;
+/// Time exceeded.
+pub const TIME_EXCEEDED: u8 = 3;
 /// Parameter problem.
 pub const PARAMETER_PROBLEM: u8 = 4;
 /// Echo request.
@@ -66,6 +70,18 @@ impl<'a> Icmpv6<'a> {
     #[must_use]
     pub fn code(&self) -> u8 {
         self.head[1]
+    }
+
+    /// The last four bytes of the fixed part: in [`PACKET_TOO_BIG`], the MTU.
+    #[must_use]
+    pub fn last_word(&self) -> u32 {
+        super::be32(self.head, 4)
+    }
+
+    /// What follows the fixed part: in an error, the packet it is about.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.message.get(HEADER..).unwrap_or_default()
     }
 
     /// All of it.

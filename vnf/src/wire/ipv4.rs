@@ -49,7 +49,8 @@ impl<'a> Ipv4<'a> {
     #[inline]
     pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let head: &[u8; HEADER] = bytes.first_chunk().ok_or(Malformed::Truncated)?;
-        let packet = Self { head, packet: bytes };
+        let claimed = usize::from(be16(head, 2));
+        let packet = Self { head, packet: bytes.get(..claimed).unwrap_or(bytes) };
         let header_len = packet.header_len();
         if head[0] >> 4 != 4 || header_len < HEADER || header_len > usize::from(packet.total_len())
         {
@@ -207,6 +208,93 @@ pub fn set_tos(packet: &mut [u8], tos: u8) {
         head[1] = tos;
         let sum = checksum::update(be16(head, 10), old, be16(head, 0));
         head[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// The TCP header and what follows it, unless the packet is something else or a later fragment.
+#[inline]
+pub fn tcp_segment(packet: &mut [u8]) -> Option<&mut [u8]> {
+    let head = packet.first_chunk::<HEADER>()?;
+    if head[9] != super::protocol::TCP || be16(head, 6) & OFFSET != 0 {
+        return None;
+    }
+    let header_len = usize::from(head[0] & 0x0f) * 4;
+    packet.get_mut(header_len..)
+}
+
+/// The header of a fragment that is cut out of a packet, with its options.
+#[derive(Debug, Clone)]
+pub struct FragmentHeader {
+    bytes: [u8; 60],
+    len: usize,
+}
+
+impl FragmentHeader {
+    /// The header of the first fragment: the packet's own.
+    #[must_use]
+    pub fn first(packet: &Ipv4<'_>) -> Self {
+        let header = packet.header();
+        let mut bytes = [0; 60];
+        bytes[..header.len()].copy_from_slice(header);
+        Self { bytes, len: header.len() }
+    }
+
+    /// The header of the others: without the options that are not copied (RFC 791 section 3.1).
+    #[must_use]
+    pub fn later(packet: &Ipv4<'_>) -> Self {
+        const COPIED: u8 = 0x80;
+        const NOP: u8 = 1;
+        let mut header = Self { bytes: [0; 60], len: HEADER };
+        header.bytes[..HEADER].copy_from_slice(packet.head);
+        let mut options = packet.header().get(HEADER..).unwrap_or_default();
+        while let [kind, rest @ ..] = options {
+            let len = match rest {
+                _ if *kind == 0 => break,
+                _ if *kind == NOP => 1,
+                [len, ..] if *len >= 2 => usize::from(*len),
+                _ => break,
+            };
+            let Some((option, rest)) = options.split_at_checked(len) else { break };
+            if kind & COPIED != 0
+                && let Some(place) = header.bytes.get_mut(header.len..header.len + len)
+            {
+                place.copy_from_slice(option);
+                header.len += len;
+            }
+            options = rest;
+        }
+        header.len = header.len.next_multiple_of(4);
+        header.bytes[0] = 0x40 | (header.len / 4) as u8;
+        header
+    }
+
+    /// Bytes of it.
+    #[must_use]
+    pub const fn header_len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes it for a fragment of `payload` bytes, `offset` bytes into the packet that is cut, and
+    /// returns what follows. A fragment that is cut further keeps its place in the whole.
+    pub fn write<'a>(
+        &self,
+        out: &'a mut [u8],
+        offset: usize,
+        payload: usize,
+        is_last: bool,
+    ) -> Option<&'a mut [u8]> {
+        let (header, rest) = out.split_at_mut_checked(self.len)?;
+        header.copy_from_slice(self.bytes.get(..self.len)?);
+        let head = header.first_chunk_mut::<HEADER>()?;
+        let old = be16(head, 6);
+        let more = if is_last { old & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
+        let place = (old & OFFSET) + (offset / 8) as u16;
+        head[2..4].copy_from_slice(&((self.len + payload) as u16).to_be_bytes());
+        head[6..8].copy_from_slice(&(more | place & OFFSET).to_be_bytes());
+        head[10..12].fill(0);
+        let sum = Sum::default().bytes(header).finish();
+        header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
+        Some(rest)
     }
 }
 

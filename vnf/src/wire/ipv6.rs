@@ -7,6 +7,9 @@ use super::{be16, protocol};
 /// Bytes of the fixed header.
 pub const HEADER: usize = 40;
 
+/// Bytes of a fragment header.
+pub const FRAGMENT_HEADER: usize = 8;
+
 /// Extension headers that are walked, at most.
 const CHAIN_HEADERS: usize = 8;
 
@@ -67,6 +70,23 @@ impl<'a> Ipv6<'a> {
         Some(Self { head, payload })
     }
 
+    /// A packet as it stands in an ICMPv6 error, perhaps cut short.
+    pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;
+        let packet = Self { head, payload };
+        if head[0] >> 4 != 6 {
+            return Err(Malformed::BadVersion);
+        }
+        Ok(Self { payload: payload.get(..packet.payload_len()).unwrap_or(payload), ..packet })
+    }
+
+    /// Bytes behind the fixed header, as it says.
+    #[inline]
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        usize::from(be16(self.head, 4))
+    }
+
     /// What follows the fixed header, up to the payload length.
     #[inline]
     #[must_use]
@@ -120,14 +140,21 @@ impl<'a> Ipv6<'a> {
     pub fn upper(&self) -> Result<Upper<'a>, Malformed> {
         let upper = Upper { protocol: self.next_header(), payload: self.payload };
         match upper.protocol {
-            protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING => walk(upper),
+            protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING => {
+                walk(upper, true)
+            }
             _ => Ok(upper),
         }
+    }
+
+    /// The same without a look at what the headers say: what would this packet carry?
+    pub fn upper_unchecked(&self) -> Result<Upper<'a>, Malformed> {
+        walk(Upper { protocol: self.next_header(), payload: self.payload }, false)
     }
 }
 
 #[cold]
-fn walk(mut at: Upper<'_>) -> Result<Upper<'_>, Malformed> {
+fn walk(mut at: Upper<'_>, check: bool) -> Result<Upper<'_>, Malformed> {
     let mut walked = 0;
     for count in 0..=CHAIN_HEADERS {
         let kind = at.protocol;
@@ -146,7 +173,9 @@ fn walk(mut at: Upper<'_>) -> Result<Upper<'_>, Malformed> {
             break;
         }
         let (header, rest) = at.payload.split_at_checked(len).ok_or(Malformed::Truncated)?;
-        if kind == protocol::ROUTING {
+        if !check {
+            // Only its length matters.
+        } else if kind == protocol::ROUTING {
             check_routing(header)?;
         } else {
             let start = HEADER + walked - len + 2;
@@ -219,6 +248,27 @@ pub fn write_header(head: &mut [u8; HEADER], outer: &Outer) {
     head[7] = outer.hop_limit;
     head[8..24].copy_from_slice(&outer.source.to_be_bytes());
     head[24..40].copy_from_slice(&outer.destination.to_be_bytes());
+}
+
+/// Writes a fragment header (RFC 8200 section 4.5). `offset` is in bytes.
+pub fn write_fragment_header(
+    head: &mut [u8; FRAGMENT_HEADER],
+    next_header: u8,
+    offset: usize,
+    more: bool,
+    identification: u32,
+) {
+    head[..2].copy_from_slice(&[next_header, 0]);
+    head[2..4].copy_from_slice(&((offset & !7) as u16 | u16::from(more)).to_be_bytes());
+    head[4..8].copy_from_slice(&identification.to_be_bytes());
+}
+
+/// What a first fragment's header and payload are: the protocol and what follows. `None` for later
+/// fragments and what is cut short.
+#[must_use]
+pub fn first_fragment(payload: &[u8]) -> Option<Upper<'_>> {
+    let (head, payload) = payload.split_first_chunk::<FRAGMENT_HEADER>()?;
+    (be16(head, 2) & !7 == 0).then_some(Upper { protocol: head[0], payload })
 }
 
 /// The solicited-node multicast address of an address (RFC 4291 section 2.7.1).

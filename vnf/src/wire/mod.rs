@@ -12,6 +12,7 @@ pub mod ipv4;
 pub mod ipv6;
 mod mac;
 pub mod ndp;
+pub mod tcp;
 pub mod transport;
 
 pub use mac::{MacAddr, ParseMacError};

@@ -79,6 +79,9 @@ impl Neighbour {
             }
             options = rest;
         }
+        if link_layer.is_some_and(MacAddr::is_multicast) {
+            return None;
+        }
         options.is_empty().then_some(Self { kind, target, link_layer })
     }
 

@@ -179,7 +179,11 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
         let start = self.clock.now();
         self.relay.receive(side, self.snapshot, start, burst);
         let left = send(self.relay, false);
-        let took = self.clock.now().saturating_sub(start);
+        let end = self.clock.now();
+        let took = end.saturating_sub(start);
+        for since in self.relay.take_waits() {
+            self.latency.record(LatencyKind::Held, end.saturating_sub(since), 1);
+        }
         for (kind, packets) in [
             (LatencyKind::Encap, left.internal.forwarded),
             (LatencyKind::Decap, left.external.forwarded),

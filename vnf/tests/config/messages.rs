@@ -17,6 +17,21 @@ fn every_mistake_has_its_message() {
             "relay.toml:9: internal.mtu: \"1540\" is not accepted: must be an integer from 1280 to 9000",
         ),
         (
+            "\"net_null1\"",
+            "\"eth0\"",
+            "relay.toml:6: internal.port: `eth0`: `eth0` is neither a PCI address nor a virtual driver: for example 0000:01:00.0 or net_af_xdp,iface=eth1",
+        ),
+        (
+            "\"net_null1\"",
+            "\"net_nul1\"",
+            "relay.toml:6: internal.port: `net_nul1`: there is no driver `net_nul`: net_af_xdp, net_af_packet, net_tap, net_bonding, net_virtio_user, net_vhost, net_memif, net_pcap, net_ring, net_null",
+        ),
+        (
+            "\"net_null1\"",
+            "\"net_null0,size=100\"",
+            "relay.toml:6: internal.port: `net_null0,size=100` is a device that is named already: each device once, or the very same text as port of both sides (on-a-stick)",
+        ),
+        (
             "mtu = 1540",
             "mtuu = 1540",
             "relay.toml:9: internal.mtuu: unknown key: did you mean mtu?",

@@ -54,21 +54,41 @@ class Frame:
         assert self.fate is None, "a frame has one fate"
         self.fate, self.sent = fate, [(side, kind, to_wire(side, p)) for side, kind, p in sent]
 
-    def forwarded(self, packet):
-        """Leaves on the other interface."""
-        self._ends("forwarded-packets", (1 - self.side, None, packet))
+    def forwarded(self, *pieces, after=None):
+        """Leaves on the other interface, perhaps in several pieces; perhaps not at once, but after
+        what another frame, which came later, gives rise to."""
+        self._ends("forwarded-packets", *self._in_pieces(1 - self.side, pieces))
+        self._waits(after)
 
-    def hairpinned(self, packet):
-        """Leaves on the interface it came from, to another B4."""
-        self._ends("hairpinned-packets", (self.side, None, packet))
+    def hairpinned(self, *pieces, after=None):
+        """Leaves on the interface it came from, to another B4, likewise."""
+        self._ends("hairpinned-packets", *self._in_pieces(self.side, pieces))
+        self._waits(after)
+
+    def held(self):
+        """Still waits when all is over."""
+        self._ends("held-packets")
+
+    def _waits(self, after):
+        if after is not None:
+            after.sent, self.sent = after.sent + self.sent, []
+
+    @staticmethod
+    def _in_pieces(side, pieces):
+        """The first piece is the packet, the others are extra (A1)."""
+        kinds = [None] + ["extra-fragments"] * (len(pieces) - 1)
+        return [(side, kind, piece) for kind, piece in zip(kinds, pieces)]
 
     def answered(self, packet):
         """Is answered on the interface it came from."""
         self._ends("answered-packets", (self.side, None, packet))
 
-    def consumed(self):
-        """Was for the relay itself, which has nothing to say."""
-        self._ends("consumed-packets")
+    def consumed(self, report=None, report_side=None):
+        """Was for the relay itself, which has nothing to say to its sender; `report` is what it
+        tells somebody else (on the other side unless said)."""
+        side = 1 - self.side if report_side is None else report_side
+        self._ends("consumed-packets",
+                   *([] if report is None else [(side, "originated-packets", report)]))
 
     def ignored(self, reason):
         """Is other people's business."""

@@ -1,9 +1,11 @@
-"""Too big: E8 and D5. MTU means IP bytes (P6)."""
+"""Too big: E8 and D5. MTU means IP bytes (P6).
 
+What is cut is in cases_fragmentation.
+"""
 
 from case import case
-from world import (B4_34, BR2, PORT_34, SHARED, aged, encapsulated, icmp_error, inbound, outbound,
-                   tunnel)
+from world import (B4_34, BR2, PORT_34, SHARED, aged, encapsulated, fragments4, fragments6,
+                   icmp_error, inbound, outbound, tunnel)
 
 UDP_HEADERS = 28  # IPv4 and UDP.
 
@@ -42,10 +44,12 @@ def too_big_without_unreachables(c):
     c.from_internet(packet).dropped("too-big", icmp_error(packet, 3, 4, mtu=1460))
 
 
-@case("E8", "DF clear: fragmentation is not there yet, counted as such, without an error")
+@case("E8 F5", "One byte more without DF: encapsulated, and the IPv6 packet is cut in two")
 def needs_fragmentation(c):
-    c.from_internet(sized(1461)).dropped("fragmentation-needed")
-    c.from_internet(sized(1500)).dropped("fragmentation-needed")
+    packet = sized(1461)
+    first, last = fragments6(encapsulated(aged(packet)), 1500)
+    assert (len(bytes(first)), len(bytes(last))) == (1496, 61)
+    c.from_internet(packet).forwarded(first, last)
 
 
 @case("E8", "The smallest internal MTU, 1280: 1240 pass, 1241 do not")
@@ -68,7 +72,9 @@ def internal_1540(c):
 def jumbo_input(c):
     packet = sized(9000, flags="DF")
     c.from_internet(packet).dropped("too-big", icmp_error(packet, 3, 4, mtu=1460))
-    c.from_internet(sized(9000)).dropped("fragmentation-needed")
+    pieces = fragments6(encapsulated(aged(sized(9000))), 1500)
+    assert len(pieces) == 7
+    c.from_internet(sized(9000)).forwarded(*pieces)
 
 
 @case("P6 E8", "An internal MTU of 9000: 8960 pass, 8961 do not")
@@ -90,10 +96,12 @@ def outbound_too_big(c):
     c.from_b4(tunnel(packet)).forwarded(aged(packet))
 
 
-@case("D5", "From a B4, larger than the external MTU, DF clear: not cut yet, counted")
+@case("D5", "From a B4, larger than the external MTU, DF clear: IPv4 fragments")
 def outbound_needs_fragmentation(c):
     c.external["mtu"] = 1400
-    c.from_b4(tunnel(sized_out(1401))).dropped("fragmentation-needed")
+    first, last = fragments4(aged(sized_out(1401)), 1400)
+    assert (len(first), len(last)) == (1396, 25)
+    c.from_b4(tunnel(sized_out(1401))).forwarded(first, last)
 
 
 @case("D6 E8", "Hairpin: too big for the receiving B4's tunnel")

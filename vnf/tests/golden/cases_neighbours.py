@@ -1,4 +1,4 @@
-"""ARP, neighbour discovery and next hops: N1 to N3."""
+"""ARP and neighbour discovery: N1 and N2."""
 
 import socket
 
@@ -7,10 +7,10 @@ from scapy.layers.inet6 import (ICMPv6MLReport2, ICMPv6NDOptDstLLAddr, ICMPv6NDO
                                 IPv6ExtHdrHopByHop, RouterAlert, in6_getnsma, in6_getnsmac)
 from scapy.layers.l2 import ARP, Ether
 
-from case import EXTERNAL as EXTERNAL_SIDE, INTERNAL as INTERNAL_SIDE, case
-from world import (BR1, BR2, EXTERNAL, INTERNAL, LINK_LOCAL, MAC4, MAC6, NEXT_HOP4, NEXT_HOP4_MAC,
-                   NEXT_HOP6, NEXT_HOP6_MAC, SHARED, aged, data, encapsulated, inbound, outbound,
-                   tunnel, with_bytes)
+from case import case
+from world import (BR1, BR2, EXTERNAL, HOST, INTERNAL, LINK_LOCAL, MAC4, MAC6, NEXT_HOP4,
+                   NEXT_HOP4_MAC, NEXT_HOP6, NEXT_HOP6_MAC, OFFSET, SHARED, SINGLE, WHOLE,
+                   WHOLE_OFFSET, data, with_bytes)
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 NEXT_HOP_LINK_LOCAL = "fe80::fe"
@@ -80,6 +80,29 @@ def arp_malformed(c):
     whole = bytes(who_has(EXTERNAL))
     for change in ({15: 6}, {16: 0x86, 17: 0xDD}, {18: 8}, {19: 16}):
         c.from_internet(with_bytes(whole, change)).dropped("arp-malformed")
+
+
+@case("N1", "proxy-arp: every IPv4 address in the binding table is ours to answer for")
+def proxy_arp(c):
+    c.external["proxy-arp"] = True
+    for address in (SHARED, OFFSET, WHOLE, SINGLE, WHOLE_OFFSET, EXTERNAL):
+        c.from_internet(who_has(address)).answered(is_at(address, NEXT_HOP4, NEXT_HOP4_MAC))
+        c.from_internet(who_has(address, "192.0.2.77", "02:00:00:00:77:77", MAC4)).answered(
+            is_at(address, "192.0.2.77", "02:00:00:00:77:77"))
+
+
+@case("N1 P1", "proxy-arp: not for others, beside the table or elsewhere")
+def proxy_arp_for_others(c):
+    c.external["proxy-arp"] = True
+    for address in ("198.51.100.0", "198.51.100.6", "198.51.101.1", "192.0.2.99", HOST):
+        c.from_internet(who_has(address)).ignored("arp")
+    c.from_internet(who_has("192.0.2.77", "192.0.2.77")).ignored("arp")  # Gratuitous.
+
+
+@case("N1", "proxy-arp = false, as without the key")
+def proxy_arp_off(c):
+    c.external["proxy-arp"] = False
+    c.from_internet(who_has(SHARED)).ignored("arp")
 
 
 # NDP: N2.
@@ -160,6 +183,7 @@ def ndp_malformed(c):
     packet = solicit(INTERNAL)
     packet[ICMPv6NDOptSrcLLAddr].len = 2  # Longer than the message.
     c.from_b4(packet).dropped("ndp-malformed")
+    c.from_b4(solicit(INTERNAL, mac="03:00:00:00:00:01")).dropped("ndp-malformed")  # A group.
     # From the unspecified address: a link-layer option, or not to a solicited-node address.
     c.from_b4(solicit(INTERNAL, "::")).dropped("ndp-malformed")
     c.from_b4(solicit(INTERNAL, "::", option=False, unicast=True)).dropped("ndp-malformed")
@@ -190,57 +214,3 @@ def other_peoples_multicast(c):
     c.from_b4(Ether(src=NEXT_HOP6_MAC, dst="33:33:00:00:00:05") / hello).ignored("routing")
     vrrp = IPv6(src=NEXT_HOP_LINK_LOCAL, dst="ff02::12", nh=112, hlim=255) / data(24)
     c.from_b4(Ether(src=NEXT_HOP6_MAC, dst="33:33:00:00:00:12") / vrrp).ignored("routing")
-
-
-# Next hops: N3.
-
-@case("N3", "A next hop's MAC address can be given for a replay")
-def given_mac(c):
-    del c.external["next-hop-mac"], c.internal["next-hop-mac"]
-    mac = "02:00:00:00:55:55"
-    c.arguments += ["--next-hop-mac", mac]
-    c.from_internet(inbound()).forwarded(
-        Ether(src=MAC6, dst=mac) / encapsulated(aged(inbound())))
-    c.from_b4(tunnel(outbound())).forwarded(Ether(src=MAC4, dst=mac) / aged(outbound()))
-
-
-def unresolved(c):
-    """Next hops by address, which the relay asks for at once."""
-    del c.external["next-hop-mac"], c.internal["next-hop-mac"]
-    c.originates(EXTERNAL_SIDE, who_has(NEXT_HOP4, EXTERNAL, MAC4))
-    c.originates(INTERNAL_SIDE, solicit(NEXT_HOP6, src=INTERNAL, mac=MAC6))
-
-
-@case("N3", "An unresolved next hop is asked for; what is to go there meanwhile is dropped")
-def unresolved_next_hops(c):
-    unresolved(c)
-    c.from_internet(inbound()).dropped("next-hop-unresolved")
-    c.from_b4(tunnel(outbound())).dropped("next-hop-unresolved")
-    # Answers that need no next hop are given all the same.
-    c.from_internet(who_has(EXTERNAL, "192.0.2.77")).answered(
-        is_at(EXTERNAL, "192.0.2.77", NEXT_HOP4_MAC))
-
-
-@case("N3", "Its answer is used from the next packet on")
-def resolved_next_hops(c):
-    unresolved(c)
-    c.from_internet(inbound()).dropped("next-hop-unresolved")
-    mac4, mac6 = "02:00:00:00:44:44", "02:00:00:00:66:66"
-    answer = Ether(src=mac4, dst=MAC4) / ARP(op=2, hwsrc=mac4, psrc=NEXT_HOP4, hwdst=MAC4,
-                                             pdst=EXTERNAL)
-    c.from_internet(answer).consumed()
-    answer = (Ether(src=mac6, dst=MAC6) / IPv6(src=NEXT_HOP6, dst=INTERNAL, hlim=255)
-              / ICMPv6ND_NA(tgt=NEXT_HOP6, R=1, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr=mac6))
-    c.from_b4(answer).consumed()
-    c.from_internet(inbound()).forwarded(
-        Ether(src=MAC6, dst=mac6) / encapsulated(aged(inbound())))
-    c.from_b4(tunnel(outbound())).forwarded(Ether(src=MAC4, dst=mac4) / aged(outbound()))
-
-
-@case("N2 N3", "Requests of a neighbour do not make it known, only its answers do")
-def unasked_answers(c):
-    unresolved(c)
-    c.from_internet(who_has(EXTERNAL)).answered(is_at(EXTERNAL, NEXT_HOP4, NEXT_HOP4_MAC))
-    c.from_b4(solicit(INTERNAL, src=NEXT_HOP6)).answered(advertise(INTERNAL, NEXT_HOP6))
-    c.from_b4(tunnel(outbound())).dropped("next-hop-unresolved")
-    c.from_internet(inbound()).dropped("next-hop-unresolved")

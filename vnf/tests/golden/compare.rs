@@ -1,12 +1,14 @@
 //! Expectation against result, in words a person can work with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::fs::File;
 use std::path::Path;
 
 use pcap_file::pcap::PcapReader;
 use serde_json::Value;
+
+use crate::identification;
 
 /// The frames of a capture.
 pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
@@ -20,8 +22,12 @@ pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
 }
 
 /// What is different between two captures: the first frame that is, and their numbers.
+///
+/// The identification of an IPv6 fragment is the relay's to choose (F5): it need not be the expected
+/// one, but must be one and the same for all fragments of a packet and another for each packet.
 pub(crate) fn captures(side: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<String> {
     let mut problems = Vec::new();
+    let got = &as_expected(expected, got);
     if expected.len() != got.len() {
         let (wanted, came) = (expected.len(), got.len());
         problems.push(format!("{side}: {wanted} frames expected, {came} came out"));
@@ -35,6 +41,27 @@ pub(crate) fn captures(side: &str, expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec
         problems.push(format!("{side}: missing\n{}", difference(missing, &[])));
     }
     problems
+}
+
+/// The frames that came, each with the identification that was expected, as long as packets and
+/// identifications go together one to one. Where they do not, it is one that differs.
+fn as_expected(expected: &[Vec<u8>], got: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let (mut there, mut back) = (HashMap::new(), HashMap::new());
+    let translated = |(index, frame): (usize, &Vec<u8>)| {
+        let mut frame = frame.clone();
+        let pair = expected
+            .get(index)
+            .and_then(|wanted| Some((identification::of(wanted)?, identification::of(&frame)?)));
+        if let Some((wanted, came)) = pair {
+            let consistent = *there.entry(wanted).or_insert(came) == came
+                && *back.entry(came).or_insert(wanted) == wanted;
+            let value = if consistent { wanted } else { !wanted };
+            let range = identification::place(&frame).unwrap();
+            frame[range].copy_from_slice(&value.to_be_bytes());
+        }
+        frame
+    };
+    got.iter().enumerate().map(translated).collect()
 }
 
 /// Both frames as hexadecimal rows; rows that differ are shown twice, with carets below.

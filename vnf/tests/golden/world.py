@@ -1,5 +1,8 @@
 """The addresses, softwires and packets that the golden cases share."""
 
+import itertools
+import struct
+
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Ether
@@ -102,6 +105,67 @@ def ones_complement_sum(block):
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF
+
+
+# Fragments.
+
+IDENTIFICATIONS = itertools.count(1)  # One for each packet that is cut; the relay's are random.
+
+
+def fragments6(packet, mtu):
+    """An IPv6 packet of ours in fragments (F5, RFC 8200 4.5): as few as can be, each but the last
+    with as many whole units of 8 bytes as fit. (The comparison knows that only the relay chooses
+    the identification.)"""
+    raw = bytes(packet)
+    header, rest = raw[:40], raw[40:]
+    identification = next(IDENTIFICATIONS)
+    room = mtu - 48
+    pieces, offset = [], 0
+    while offset < len(rest):
+        left = len(rest) - offset
+        size = left if left <= room else room // 8 * 8
+        more = offset + size < len(rest)
+        extension = struct.pack("!BBHI", header[6], 0, offset | more, identification)
+        pieces.append(header[:4] + struct.pack("!HBB", 8 + size, 44, header[7]) + header[8:]
+                      + extension + rest[offset:offset + size])
+        offset += size
+    return [IPv6(piece) for piece in pieces]
+
+
+def fragments4(packet, mtu):
+    """An IPv4 packet in fragments, as RFC 791 (3.2, "An Example Fragmentation Procedure") cuts it:
+    the later ones carry only the options with the copied flag; identification, flags and offset
+    go on from what they are."""
+    raw = bytes(packet)
+    header_len = 4 * (raw[0] & 15)
+    rest, flags = raw[header_len:], int.from_bytes(raw[6:8], "big")
+    options, pieces, offset = raw[20:header_len], [], 0
+    while offset < len(rest):
+        room = mtu - 20 - len(options)
+        left = len(rest) - offset
+        size = left if left <= room else room // 8 * 8
+        more = 0x2000 if offset + size < len(rest) else flags & 0x2000
+        field = more | (flags & 0x1FFF) + offset // 8
+        head = bytearray([0x40 | (20 + len(options)) // 4]) + raw[1:20] + options
+        head[2:4] = (len(head) + size).to_bytes(2, "big")
+        head[6:8] = field.to_bytes(2, "big")
+        head[10:12] = b"\0\0"
+        head[10:12] = ones_complement_sum(head).to_bytes(2, "big")
+        pieces.append(IP(bytes(head) + rest[offset:offset + size]))
+        offset += size
+        options = copied(raw[20:header_len])
+    return pieces
+
+
+def copied(options):
+    """The options that every fragment carries, filled up with ends of list."""
+    kept = b""
+    while options and options[0] != 0:
+        size = 1 if options[0] == 1 else options[1]
+        if options[0] & 0x80:
+            kept += options[:size]
+        options = options[size:]
+    return kept + bytes(-len(kept) % 4)
 
 
 def with_bytes(packet, changes):

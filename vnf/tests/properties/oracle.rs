@@ -1,6 +1,8 @@
 //! What is right, by etherparse's judgement.
 
-use etherparse::{EtherType, Icmpv4Slice, Icmpv6Slice, Ipv4Slice, Ipv6Slice, SlicedPacket};
+use etherparse::{
+    EtherType, Icmpv4Slice, Icmpv6Slice, Ipv4Slice, Ipv6FragmentHeader, Ipv6Slice, SlicedPacket,
+};
 use proptest::prelude::*;
 use vnf::replay::Session;
 use vnf::side::Side;
@@ -23,6 +25,12 @@ pub(crate) fn balanced(session: &Session) -> Result<(), TestCaseError> {
 /// The flow label of an IPv6 packet.
 pub(crate) fn flow_label(packet: &[u8]) -> u32 {
     Ipv6Slice::from_slice(packet).unwrap().header().flow_label().value()
+}
+
+/// The identification of an IPv6 fragment, and whether it is the first of its packet.
+pub(crate) fn identification(packet: &[u8]) -> (u32, bool) {
+    let (header, _) = Ipv6FragmentHeader::from_slice(&packet[40..]).unwrap();
+    (header.identification, header.fragment_offset.value() == 0)
 }
 
 /// A frame that may leave on this side: whole, as long as it says, checksums right, and its packet
@@ -66,6 +74,18 @@ fn ipv4(packet: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A fragment of a tunnelled packet (F5).
+fn fragment(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let parsed = Ipv6FragmentHeader::from_slice(bytes);
+    prop_assert!(parsed.is_ok(), "{parsed:?}");
+    let (header, payload) = parsed.unwrap();
+    prop_assert_eq!(header.next_header, etherparse::IpNumber::IPV4);
+    prop_assert!(header.is_fragmenting_payload());
+    prop_assert!(!payload.is_empty());
+    prop_assert!(!header.more_fragments || payload.len() % 8 == 0);
+    Ok(())
+}
+
 fn ipv6(packet: &[u8]) -> Result<(), TestCaseError> {
     let parsed = Ipv6Slice::from_slice(packet);
     prop_assert!(parsed.is_ok(), "{parsed:?}");
@@ -74,6 +94,7 @@ fn ipv6(packet: &[u8]) -> Result<(), TestCaseError> {
     prop_assert!(header.hop_limit > 0);
     match header.next_header {
         etherparse::IpNumber::IPV4 => ipv4(&packet[40..]),
+        etherparse::IpNumber::IPV6_FRAGMENTATION_HEADER => fragment(&packet[40..]),
         etherparse::IpNumber::IPV6_ICMP => {
             let message = Icmpv6Slice::from_slice(&packet[40..]);
             let valid = message

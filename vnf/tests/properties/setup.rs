@@ -85,9 +85,14 @@ pub(crate) const VARIANTS: usize = 4;
 
 /// Relays that differ in all that matters to what they send: tags, MTUs, resolution, policy.
 pub(crate) fn variant(number: usize) -> Session {
+    seeded_variant(number, 0)
+}
+
+/// The same with a seed for what is random.
+pub(crate) fn seeded_variant(number: usize, seed: u64) -> Session {
     static LOADED: LazyLock<Vec<Loaded>> =
         LazyLock::new(|| (0..VARIANTS).map(|number| load(&variant_toml(number))).collect());
-    LOADED[number].session()
+    LOADED[number].seeded_session(seed)
 }
 
 fn variant_toml(number: usize) -> String {
@@ -137,7 +142,12 @@ struct Loaded {
 
 impl Loaded {
     fn session(&self) -> Session {
-        Session::new(self.settings.clone(), self.table.table().clone(), &Options::default())
+        self.seeded_session(0)
+    }
+
+    fn seeded_session(&self, seed: u64) -> Session {
+        let options = Options { seed, ..Options::default() };
+        Session::new(self.settings.clone(), self.table.table().clone(), &options)
     }
 }
 

@@ -57,6 +57,22 @@ pub(crate) fn checksum6(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8])
     checksum(&bytes)
 }
 
+/// The checksum of a segment with its pseudo-header (RFC 9293 section 3.1).
+pub(crate) fn checksum4(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    protocol: u8,
+    segment: &[u8],
+) -> u16 {
+    let mut bytes = Vec::new();
+    bytes.extend(source.octets());
+    bytes.extend(destination.octets());
+    bytes.extend([0, protocol]);
+    bytes.extend((segment.len() as u16).to_be_bytes());
+    bytes.extend(segment);
+    checksum(&bytes)
+}
+
 /// An IPv4 header's fields, those that are not computed.
 #[derive(Debug, Clone)]
 pub(crate) struct Ipv4Fields {

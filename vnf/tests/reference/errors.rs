@@ -21,6 +21,11 @@ pub(crate) fn host_unreachable(world: &World, about: Packet<'_>) -> Option<Vec<u
     icmpv4(world, about, 3, 1, 0)
 }
 
+/// Host unreachable, for I4.
+pub(crate) fn tunnel_broken(world: &World, about: Packet<'_>) -> Option<Vec<u8>> {
+    icmpv4(world, about, 3, 1, 0)
+}
+
 /// Port unreachable, for N4.
 pub(crate) fn port_unreachable(world: &World, about: Packet<'_>) -> Option<Vec<u8>> {
     icmpv4(world, about, 3, 3, 0)

@@ -1,11 +1,11 @@
 //! E0, first half: a packet from the Internet.
 
 use crate::bytes::{ICMP, UDP, checksum, fix_ipv4_checksum};
-use crate::errors;
 use crate::ipv4::{self, Packet};
 use crate::keys::{self, Subscriber};
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::{Softwire, World};
+use crate::{cut, errors, mss};
 
 /// What leaves because of an IP packet: the model of the link puts Ethernet around it.
 pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
@@ -21,8 +21,10 @@ pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
         return Err(no_softwire(world, packet));
     };
     alive(packet, errors::time_exceeded(world, packet))?;
-    fits_tunnel(world, packet, |mtu| errors::too_big(world, packet, mtu))?;
-    Ok(Verdict::Forward(errors::encapsulated(world, softwire, &aged(packet))))
+    let mut out = aged(packet);
+    mss::clamp(world, &mut out);
+    let too_big = |mtu| errors::too_big(world, packet, mtu);
+    Ok(Verdict::Forward(cut::into_tunnel(world, softwire, packet, &out, too_big)?))
 }
 
 /// I1: is ICMP let in, and is it intact?
@@ -50,30 +52,6 @@ pub(crate) fn alive(packet: Packet<'_>, error: Option<Vec<u8>>) -> Passed<()> {
         return Err(Verdict::Drop("ttl-expired", error));
     }
     Ok(())
-}
-
-/// E8: does it fit the tunnel?
-pub(crate) fn fits_tunnel(
-    world: &World,
-    packet: Packet<'_>,
-    too_big: impl Fn(usize) -> Option<Vec<u8>>,
-) -> Passed<()> {
-    fits(packet, world.internal.mtu - 40, too_big)
-}
-
-/// E8 and D5: larger than this is refused with DF, and not yet cut without.
-pub(crate) fn fits(
-    packet: Packet<'_>,
-    mtu: usize,
-    too_big: impl Fn(usize) -> Option<Vec<u8>>,
-) -> Passed<()> {
-    if packet.bytes.len() <= mtu {
-        return Ok(());
-    }
-    if packet.dont_fragment() {
-        return Err(Verdict::Drop("too-big", too_big(mtu)));
-    }
-    drop("fragmentation-needed")
 }
 
 /// E6: the packet with its TTL one lower.

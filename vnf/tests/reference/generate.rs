@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::bytes::{
-    ICMP, ICMPV6, IPIP, Ipv4Fields, Ipv6Fields, TCP, UDP, be16, checksum6, ethernet,
+    ICMP, ICMPV6, IPIP, Ipv4Fields, Ipv6Fields, TCP, UDP, be16, checksum4, checksum6, ethernet,
     fix_ipv4_checksum, icmp_message, icmp6_message,
 };
 use crate::link::Arrived;
@@ -15,6 +15,8 @@ pub(crate) struct Generator<'a> {
     world: &'a World,
     softwires: Vec<&'a Softwire>,
     rng: Rng,
+    /// May frames change what the relay knows?
+    pub(crate) may_teach: bool,
 }
 
 impl<'a> Generator<'a> {
@@ -22,7 +24,7 @@ impl<'a> Generator<'a> {
         let mut softwires: Vec<&Softwire> = world.softwires.values().flatten().collect();
         // A hash map's order differs from run to run.
         softwires.sort_by_key(|softwire| softwire.b4);
-        Self { world, softwires, rng: Rng::new(seed) }
+        Self { world, softwires, rng: Rng::new(seed), may_teach: false }
     }
 
     pub(crate) fn rng(&mut self) -> &mut Rng {
@@ -146,17 +148,62 @@ impl<'a> Generator<'a> {
         }
         if self.rng.chance(3) {
             fields.more_fragments = self.rng.chance(50);
-            fields.fragment_offset = if self.rng.chance(60) { self.rng.word() & 0x1fff } else { 0 };
+            // No further than that all of it is within the 64 KiB of a packet.
+            fields.fragment_offset = if self.rng.chance(60) { self.rng.word() & 0xfff } else { 0 };
         }
         if self.rng.chance(6) {
             fields.options = self.ipv4_options();
         }
-        let payload = if protocol == ICMP {
-            self.icmp(source, destination, ends)
-        } else {
-            self.transport(ends)
+        let payload = match protocol {
+            ICMP => self.icmp(source, destination, ends),
+            TCP if self.rng.chance(70) => self.tcp(source, destination, ends),
+            _ => self.transport(ends),
         };
         fields.with(&payload)
+    }
+
+    /// A TCP segment, usually one that opens a connection.
+    fn tcp(&mut self, source: Ipv4Addr, destination: Ipv4Addr, ends: Ends) -> Vec<u8> {
+        let (from, to) = self.ports(ends);
+        let mut options = Vec::new();
+        for _ in 0..self.rng.below(5) {
+            match self.rng.below(8) {
+                0 => options.push(1),
+                1 => options.extend([3, 3, 7]),
+                2 => options.extend([8, 10, 0, 0, 0, 5, 0, 0, 0, 6]),
+                3 => options.extend([self.rng.byte() % 6, self.rng.byte() % 6]),
+                4 => options.push(self.rng.byte() % 3),
+                _ => {
+                    let mss = *self.rng.pick(&[536, 537, 1200, 1201, 1419, 1420, 1460, 8960]);
+                    let mss = if self.rng.chance(80) { mss } else { self.rng.word() };
+                    options.extend([2, 4]);
+                    options.extend(mss.to_be_bytes());
+                }
+            }
+        }
+        options.resize(options.len().div_ceil(4) * 4, 0);
+        options.truncate(40);
+        let flags = *self.rng.pick(&[0x02, 0x02, 0x12, 0x12, 0xc2, 0x10, 0x18, 0x04]);
+        let mut segment = from.to_be_bytes().to_vec();
+        segment.extend(to.to_be_bytes());
+        segment.extend([1, 2, 3, 4, 5, 6, 7, 8]);
+        segment.extend([(5 + options.len() as u8 / 4) << 4, flags, 0x20, 0, 0, 0, 0, 0]);
+        segment.extend(options);
+        let len = self.payload_len();
+        segment.resize(segment.len() + len, 0x5a);
+        if self.rng.chance(3) {
+            segment.truncate(self.rng.below(24));
+        } else {
+            let sum = checksum4(source, destination, TCP, &segment);
+            segment[16..18].copy_from_slice(&sum.to_be_bytes());
+        }
+        if self.rng.chance(3) {
+            let at = self.rng.below(segment.len().max(1));
+            if let Some(byte) = segment.get_mut(at) {
+                *byte ^= 1 << self.rng.below(8);
+            }
+        }
+        segment
     }
 
     fn ipv4_options(&mut self) -> Vec<u8> {
@@ -307,6 +354,7 @@ impl<'a> Generator<'a> {
             0 => self.neighbour_discovery(),
             1 => self.ours_v6(),
             2 => self.multicast_v6(),
+            3 if self.may_teach => self.tunnel_error(),
             _ => self.tunnelled(),
         };
         (0x86dd, packet)
@@ -354,6 +402,47 @@ impl<'a> Generator<'a> {
             header.next_header = *self.rng.pick(&[0, 6, 17, 41, 43, 44, 47, 50, 58, 59, 60, 89]);
         }
         header.with(&payload)
+    }
+
+    /// What a router says of a packet of ours to a B4, or of something like it.
+    fn tunnel_error(&mut self) -> Vec<u8> {
+        let softwire = *self.rng.pick(&self.softwires);
+        let other = *self.rng.pick(&self.softwires);
+        let (source, other_port) = if self.rng.chance(30) {
+            (other.ipv4, self.port_of(other))
+        } else {
+            (self.host(), self.rng.word())
+        };
+        let port = self.port_of(softwire);
+        let ends = Ends { theirs: Some(other_port), ours: port };
+        let mut quoted = self.ipv4(source, softwire.ipv4, ends);
+        if self.rng.chance(5) {
+            self.damage(&mut quoted);
+        }
+        let mut header = Ipv6Fields::new(softwire.br, softwire.b4, IPIP, 60);
+        if self.rng.chance(20) {
+            header.next_header = 44;
+            let low = if self.rng.chance(80) { self.rng.byte() & 1 } else { self.rng.byte() };
+            let next = if self.rng.chance(90) { IPIP } else { self.rng.byte() };
+            quoted = [&[next, 0, 0, low, 1, 2, 3, 4], &quoted[..]].concat();
+        }
+        let mut quoted = header.with(&quoted);
+        let len = quoted.len();
+        quoted.truncate(1280 - 48);
+        if self.rng.chance(8) {
+            quoted.truncate(self.rng.below(quoted.len()));
+        }
+        if self.rng.chance(8) && !quoted.is_empty() {
+            let at = self.rng.below(quoted.len().min(70));
+            quoted[at] ^= 1 << self.rng.below(8);
+        }
+        let mtu = *self.rng.pick(&[1280, 1281, 1287, 1300, 1400, 1279, len, len - 1, 9000]);
+        let kind = *self.rng.pick(&[2, 2, 2, 2, 1, 3, 4]);
+        let code = if self.rng.chance(80) { 0 } else { self.rng.byte() % 3 };
+        let to = if self.rng.chance(95) { softwire.br } else { self.any_ipv6() };
+        let from = Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, 1);
+        let body = [&(mtu as u32).to_be_bytes()[..], &quoted].concat();
+        Ipv6Fields::new(from, to, ICMPV6, 60).with(&icmp6_message(from, to, kind, code, &body))
     }
 
     /// Headers in front of a payload of this kind, and what the first of them is.

@@ -3,12 +3,12 @@
 use std::net::Ipv6Addr;
 
 use crate::bytes::{ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
-use crate::errors;
-use crate::external::{alive, back_through, fits, fits_tunnel, no_softwire, to_ourselves};
+use crate::external::{alive, back_through, no_softwire, to_ourselves};
 use crate::ipv4::{self, Packet};
 use crate::keys::{self, Subscriber};
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::{Hairpinning, Softwire, World};
+use crate::{cut, errors, mss};
 
 /// How far the headers in front of a payload are walked (P4).
 const MOST_HEADERS: usize = 8;
@@ -121,6 +121,7 @@ fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Pas
             0 => {}
             1 => return drop("ipv6-unknown-option"),
             _ if !world.is_our_ipv6(packet.destination()) => return drop("ipv6-unknown-option"),
+            _ if may_carry_error(packet) => return drop("ipv6-unknown-option"),
             _ => {
                 let error = errors::unknown_option(world, packet, at);
                 return Err(Verdict::Drop("ipv6-unknown-option", error));
@@ -132,6 +133,43 @@ fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Pas
         }
     }
     Ok(())
+}
+
+/// I5, RFC 4443 section 2.4 e: is an ICMP error, or a later fragment, behind these headers? One that
+/// cannot be found within the bounds of P4 may be.
+fn may_carry_error(packet: Packet6<'_>) -> bool {
+    let (mut next, mut rest) = (packet.bytes[6], &packet.bytes[40..]);
+    let (mut headers, mut bytes) = (0, 0);
+    while matches!(next, 0 | 43 | 60) {
+        if headers == 8 || next == 0 && headers > 0 || rest.len() < 2 {
+            return true;
+        }
+        let len = (usize::from(rest[1]) + 1) * 8;
+        headers += 1;
+        bytes += len;
+        if bytes > 256 || rest.len() < len {
+            return true;
+        }
+        (next, rest) = (rest[0], &rest[len..]);
+    }
+    match next {
+        58 => rest.first().is_none_or(|kind| *kind < 128),
+        44 => rest.len() < 8 || u16::from_be_bytes([rest[2], rest[3]]) >> 3 != 0,
+        4 => rest.len() >= 20 && rest[0] >> 4 == 4 && inner_is_error(rest),
+        _ => false,
+    }
+}
+
+/// The same of a tunnelled packet, whose header may be damaged.
+fn inner_is_error(inner: &[u8]) -> bool {
+    let header = usize::from(inner[0] & 15) * 4;
+    let total = usize::from(u16::from_be_bytes([inner[2], inner[3]]));
+    if header < 20 || header > total || header > inner.len() {
+        return false;
+    }
+    let is_later = (u16::from_be_bytes([inner[6], inner[7]]) & 0x1fff) != 0;
+    let payload = &inner[header..total.min(inner.len())];
+    is_later || inner[9] == 1 && payload.first().is_none_or(|kind| [3, 4, 5, 11, 12].contains(kind))
 }
 
 /// D1, for everything but ICMPv6 (which `ndp` has).
@@ -159,6 +197,7 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     ipv4::no_martians(packet)?;
     ipv4::source_not_ours(world, packet)?;
     ipv4::no_source_route(world, packet)?;
+    let ecn = merged_ecn(packet.tos() & 3, outer.traffic_class() & 3)?;
     if world.is_our_ipv4(packet.destination()) {
         let room = world.internal.mtu - 40;
         return through(world, softwire, to_ourselves(world, packet, room));
@@ -174,16 +213,15 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
                 let other = receiver(world, softwire, packet)?;
                 let error = errors::time_exceeded(world, packet);
                 alive(packet, back_through(world, softwire, error))?;
-                fits_tunnel(world, packet, too_big)?;
-                let out = rewritten(world, outer, packet, true);
-                return Ok(Verdict::Hairpin(errors::encapsulated(world, other, &out)));
+                let out = rewritten(world, outer, packet, ecn, true);
+                let pieces = cut::into_tunnel(world, other, packet, &out, too_big)?;
+                return Ok(Verdict::Hairpin(pieces));
             }
             Hairpinning::External => {}
         }
     }
-    fits(packet, world.external.mtu, too_big)?;
-    let decrement = !world.policy.decap_ttl_keep;
-    Ok(Verdict::Forward(rewritten(world, outer, packet, decrement)))
+    let out = rewritten(world, outer, packet, ecn, !world.policy.decap_ttl_keep);
+    Ok(Verdict::Forward(cut::to_internet(world, packet, out, too_big)?))
 }
 
 /// D2: the softwire of the inner source, if the outer addresses are its own.
@@ -240,18 +278,40 @@ fn through(world: &World, softwire: &Softwire, said: Passed<Vec<u8>>) -> Passed<
     }
 }
 
-/// D3 and D4: TTL and DSCP of what leaves the tunnel.
+/// D3: RFC 6040 section 4.2, figure 4, row by row.
+fn merged_ecn(inner: u8, outer: u8) -> Passed<u8> {
+    const NOT_ECT: usize = 0b00;
+    const ECT1: usize = 0b01;
+    const ECT0: usize = 0b10;
+    const CE: usize = 0b11;
+    const DROP: usize = 4;
+    // Columns: Not-ECT, ECT(1), ECT(0), CE as the bits are numbered.
+    const TABLE: [[usize; 4]; 4] = [
+        [NOT_ECT, NOT_ECT, NOT_ECT, DROP],
+        [ECT1, ECT1, ECT1, CE],
+        [ECT0, ECT1, ECT0, CE],
+        [CE, CE, CE, CE],
+    ];
+    match TABLE[usize::from(inner)][usize::from(outer)] {
+        DROP => drop("ecn-mismatch"),
+        merged => Ok(merged as u8),
+    }
+}
+
+/// D3, D4 and E10: TTL, DSCP, ECN and MSS of what leaves the tunnel.
 fn rewritten(
     world: &World,
     outer: Packet6<'_>,
     packet: Packet<'_>,
+    ecn: u8,
     decrement_ttl: bool,
 ) -> Vec<u8> {
     let mut bytes = packet.bytes.to_vec();
     bytes[8] -= u8::from(decrement_ttl);
-    if world.policy.decap_dscp_copy {
-        bytes[1] = outer.traffic_class() & 0xfc | packet.tos() & 3;
-    }
+    let copied = world.policy.decap_dscp_copy;
+    let dscp = if copied { outer.traffic_class() } else { packet.tos() } & 0xfc;
+    bytes[1] = dscp | ecn;
     fix_ipv4_checksum(&mut bytes);
+    mss::clamp(world, &mut bytes);
     bytes
 }

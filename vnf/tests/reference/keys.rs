@@ -33,18 +33,42 @@ pub(crate) fn softwire<'a>(
     if let Some(softwire) = world.whole(address) {
         return Ok(Some(softwire));
     }
+    if packet.is_fragment() {
+        return drop("ipv4-fragment");
+    }
+    if packet.protocol() == ICMP {
+        icmp_intact(packet)?;
+    }
     let port = port(packet, subscriber, address)?;
     Ok(world.owner(address, port))
 }
 
+/// The same of a packet that an ICMPv6 error quotes, perhaps not whole, perhaps a first fragment.
+pub(crate) fn quoted<'a>(
+    world: &'a World,
+    packet: Packet<'_>,
+    subscriber: Subscriber,
+) -> Option<&'a Softwire> {
+    let address = match subscriber {
+        Subscriber::Destination => packet.destination(),
+        Subscriber::Source => packet.source(),
+    };
+    if let Some(softwire) = world.whole(address) {
+        return Some(softwire);
+    }
+    if packet.is_later_fragment() {
+        return None;
+    }
+    world.owner(address, port(packet, subscriber, address).ok()?)
+}
+
 /// The subscriber's port of a packet to or from a shared address.
 fn port(packet: Packet<'_>, subscriber: Subscriber, address: Ipv4Addr) -> Passed<u16> {
-    if packet.is_fragment() {
-        return drop("ipv4-fragment");
-    }
     let payload = packet.payload();
     if packet.protocol() == ICMP {
-        icmp_intact(packet)?;
+        if payload.len() < 8 {
+            return drop("icmp-truncated");
+        }
         return icmp_port(payload, subscriber, address);
     }
     if !has_ports(packet.protocol()) {

@@ -158,7 +158,7 @@ fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
         return Ok(Verdict::Ignore("arp"));
     }
     if operation == 2 {
-        return Ok(Verdict::Consume);
+        return Ok(Verdict::Consume(None));
     }
     if world.is_our_ipv4(sender) {
         return Ok(Verdict::Ignore("arp"));
@@ -184,8 +184,16 @@ impl Verdict {
             ethernet(link.next_hop, link.mac, link.vlan, ethertype, &packet)
         };
         match self {
-            Self::Forward(packet) => Self::Forward(wrap(there, packet)),
-            Self::Hairpin(packet) => Self::Hairpin(wrap(here, packet)),
+            Self::Forward(pieces) => {
+                Self::Forward(pieces.into_iter().map(|piece| wrap(there, piece)).collect())
+            }
+            Self::Hairpin(pieces) => {
+                Self::Hairpin(pieces.into_iter().map(|piece| wrap(here, piece)).collect())
+            }
+            Self::Consume(Some((to, report))) => {
+                let out = if to == side { here } else { there };
+                Self::Consume(Some((to, wrap(out, report))))
+            }
             Self::Answer(packet) => {
                 let (link, ethertype) = here;
                 Self::Answer(ethernet(asker, link.mac, link.vlan, ethertype, &packet))

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use crate::bytes::{ICMPV6, Ipv6Fields, checksum6, ethernet, icmp6_message, ipv6_at};
 use crate::internal::{self, Packet6};
 use crate::link::{Arrived, is_routing};
+use crate::tunnel_errors;
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::World;
 
@@ -67,6 +68,9 @@ fn icmpv6(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passed<V
         135 | 136 => neighbour(world, packet, frame_source),
         _ if packet.destination().is_multicast() => Ok(Verdict::Ignore("other-multicast")),
         128 => echo(world, packet, frame_source),
+        1..=4 => {
+            Ok(tunnel_errors::judge(world, packet)?.framed(world, Arrived::Internal, frame_source))
+        }
         _ => drop("icmpv6-type"),
     }
 }
@@ -114,7 +118,7 @@ fn neighbour(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passe
     }
     // Anycast addresses are not defended.
     if probe && world.br_addresses.contains(&target) {
-        return Ok(Verdict::Consume);
+        return Ok(Verdict::Consume(None));
     }
     Ok(Verdict::Answer(advertise(world, packet, target, link_layer.unwrap_or(frame_source))))
 }
@@ -147,6 +151,10 @@ fn link_layer(mut options: &[u8], wanted: u8) -> Passed<Option<[u8; 6]>> {
             found = Some(options[2..8].try_into().unwrap());
         }
         options = &options[len..];
+    }
+    // Frames come from one station.
+    if found.is_some_and(|mac: [u8; 6]| mac[0] & 1 == 1) {
+        return drop("ndp-malformed");
     }
     Ok(found)
 }

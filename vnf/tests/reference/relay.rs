@@ -1,8 +1,8 @@
 //! The relay under test, set up from the model's configuration.
 
 use vnf::lwaftr::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Hairpinning, Internal, Link, NextHop,
-    Policy, Rates, Settings,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
+    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 use vnf::replay::{Options, Session};
 use vnf::side::Side;
@@ -51,6 +51,7 @@ fn settings(world: &World, on_a_stick: bool) -> Settings {
     let ipv6 = world.internal_addresses.iter().map(|a| format!("{a}/64").parse().unwrap());
     Settings {
         external: External {
+            proxy_arp: false,
             link: link(&world.external),
             addresses: ipv4.collect(),
             next_hop: NextHop::Fixed(MacAddr(world.external.next_hop)),
@@ -81,6 +82,13 @@ fn policy(of: &world::Policy) -> Policy {
             world::Hairpinning::External => Hairpinning::External,
             world::Hairpinning::Drop => Hairpinning::Drop,
         },
+        fragment: if of.fragment_inner { Fragment::Inner } else { Fragment::Outer },
+        too_big_df: if of.fragment_despite_df { TooBigDf::Fragment } else { TooBigDf::Drop },
+        mss_clamp: match of.mss_clamp {
+            world::MssClamp::Auto => MssClamp::Auto,
+            world::MssClamp::Off => MssClamp::Off,
+            world::MssClamp::Most(most) => MssClamp::Most(most),
+        },
         generate_icmpv4_errors: of.generate_icmpv4_errors,
         generate_icmpv6_errors: of.generate_icmpv6_errors,
         allow_incoming_icmpv4: of.allow_incoming_icmpv4,
@@ -110,6 +118,7 @@ impl Tally {
         tally.add("hairpinned", totals.hairpinned);
         tally.add("answered", totals.answered);
         tally.add("consumed", totals.consumed);
+        tally.add("extra-fragments", totals.extra_fragments);
         tally.add("suppressed", totals.suppressed_errors);
         tally.add("held", totals.held + totals.absorbed + totals.reassembled);
         for reason in DropReason::ALL {

@@ -1,16 +1,18 @@
 //! What the rules say of one frame. Frames that leave are whole, Ethernet header included.
 
+use crate::link::Arrived;
+
 /// The fate of a frame (A1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Leaves on the other side.
-    Forward(Vec<u8>),
-    /// Leaves on the side it came from, to another B4.
-    Hairpin(Vec<u8>),
+    /// Leaves on the other side, in pieces if it must.
+    Forward(Vec<Vec<u8>>),
+    /// Leaves on the side it came from, to another B4, likewise.
+    Hairpin(Vec<Vec<u8>>),
     /// Is answered on the side it came from.
     Answer(Vec<u8>),
-    /// Was for the relay, which says nothing.
-    Consume,
+    /// Was for the relay, which says nothing to its sender, but may tell somebody on a side.
+    Consume(Option<(Arrived, Vec<u8>)>),
     /// Is other people's, by name.
     Ignore(&'static str),
     /// Is dropped, by name; an ICMP error may leave on the side it came from.

@@ -1,6 +1,7 @@
 //! What the model knows of the relay's configuration: plain data, and nothing of the relay's own
 //! types.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -46,6 +47,14 @@ pub(crate) enum Hairpinning {
     Drop,
 }
 
+/// What TCP may announce (E10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MssClamp {
+    Auto,
+    Off,
+    Most(u16),
+}
+
 /// The choices (Q2).
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
@@ -57,6 +66,9 @@ pub(crate) struct Policy {
     pub(crate) decap_dscp_copy: bool,
     pub(crate) decap_ttl_keep: bool,
     pub(crate) hairpinning: Hairpinning,
+    pub(crate) fragment_inner: bool,
+    pub(crate) fragment_despite_df: bool,
+    pub(crate) mss_clamp: MssClamp,
     pub(crate) generate_icmpv4_errors: bool,
     pub(crate) generate_icmpv6_errors: bool,
     pub(crate) allow_incoming_icmpv4: bool,
@@ -75,9 +87,35 @@ pub(crate) struct World {
     pub(crate) br_addresses: Vec<Ipv6Addr>,
     pub(crate) softwires: HashMap<Ipv4Addr, Vec<Softwire>>,
     pub(crate) policy: Policy,
+    /// What was learned of paths to B4s (M1), the only thing here that changes.
+    pub(crate) path_mtus: RefCell<HashMap<Ipv6Addr, usize>>,
 }
 
 impl World {
+    /// The largest IPv6 packet to this B4 (E8, M1).
+    pub(crate) fn tunnel_mtu(&self, b4: Ipv6Addr) -> usize {
+        let learned = self.path_mtus.borrow().get(&b4).copied();
+        learned.map_or(self.internal.mtu, |mtu| mtu.min(self.internal.mtu))
+    }
+
+    /// M1: it never grows by what a router says.
+    pub(crate) fn learn(&self, b4: Ipv6Addr, mtu: usize) {
+        let mut learned = self.path_mtus.borrow_mut();
+        let known = learned.entry(b4).or_insert(mtu);
+        *known = mtu.min(*known);
+    }
+
+    /// The largest segment that TCP may announce (E10).
+    pub(crate) fn most_segment(&self) -> Option<u16> {
+        let (external, internal) = (self.external.mtu, self.internal.mtu);
+        match self.policy.mss_clamp {
+            MssClamp::Off => None,
+            MssClamp::Most(most) => Some(most),
+            MssClamp::Auto if internal >= external + 40 => None,
+            MssClamp::Auto => Some((external.min(internal - 40) - 40) as u16),
+        }
+    }
+
     /// The softwire that owns this address and port.
     pub(crate) fn owner(&self, address: Ipv4Addr, port: u16) -> Option<&Softwire> {
         self.softwires.get(&address)?.iter().find(|softwire| softwire.owns(port))

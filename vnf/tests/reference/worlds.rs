@@ -1,11 +1,12 @@
 //! The configurations that frames are thrown at: every choice of policy at least once, and tables
 //! with every kind of port set.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::rng::Rng;
-use crate::world::{Hairpinning, Link, Policy, Softwire, World};
+use crate::world::{Hairpinning, Link, MssClamp, Policy, Softwire, World};
 
 /// Where softwires' IPv4 addresses are.
 const SHARED_NET: [u8; 3] = [198, 51, 100];
@@ -59,6 +60,7 @@ pub(crate) fn world(number: usize) -> World {
         softwires: softwires(&mut rng, &br_addresses),
         br_addresses,
         policy: policy(number),
+        path_mtus: RefCell::default(),
     }
 }
 
@@ -99,6 +101,10 @@ fn policy(number: usize) -> Policy {
             5 => Hairpinning::Drop,
             _ => Hairpinning::Local,
         },
+        fragment_inner: number % 3 == 2,
+        fragment_despite_df: number % 5 == 4,
+        mss_clamp: [MssClamp::Auto, MssClamp::Auto, MssClamp::Most(536), MssClamp::Off]
+            [number % 7 % 4],
         generate_icmpv4_errors: number % 7 != 5,
         generate_icmpv6_errors: number % 7 != 3,
         allow_incoming_icmpv4: number % 8 != 7,

@@ -15,7 +15,8 @@ use crate::softwire::{PortSet, Softwire};
 pub(super) struct Entry {
     /// The B4 address, as two halves in network order.
     b4: [AtomicU64; 2],
-    /// Bit 63: present. Bits 0..16: number of the BR address.
+    /// Bit 63: present. Bits 32..63: second until which the path MTU holds. Bits 16..32: path MTU
+    /// towards the B4, 0 for none learned. Bits 0..16: number of the BR address.
     state: AtomicU64,
     /// Bit 63: was ever used. IPv4 address << 31 | k << 26 | a << 21 | PSID.
     key: AtomicU64,
@@ -27,6 +28,15 @@ unsafe impl Zeroed for Entry {}
 
 const PRESENT: u64 = 1 << 63;
 
+/// The bits of a learned path MTU.
+const LEARNED: u64 = PRESENT - (1 << 16);
+
+/// How long a learned path MTU holds, in seconds (M1).
+const LEARNED_FOR: u64 = 600;
+
+/// Nanoseconds of the workers' clock in a second.
+const SECOND: u64 = 1_000_000_000;
+
 /// The ends of a softwire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoints {
@@ -34,6 +44,24 @@ pub struct Endpoints {
     pub b4: u128,
     /// The BR address, by its number in [`super::BindingTable::br_addresses`].
     pub br: u16,
+    /// The path MTU towards the B4 and the second until which it holds; 0 for none.
+    learned: u64,
+}
+
+impl Endpoints {
+    /// The path MTU that was learned towards the B4, if it still holds (M1). `now` is in
+    /// nanoseconds of the workers' clock.
+    #[inline]
+    #[must_use]
+    pub fn path_mtu(&self, now: u64) -> Option<u16> {
+        holding(self.learned, now)
+    }
+}
+
+/// The path MTU in the bits of what was learned, if it still holds.
+#[inline]
+fn holding(learned: u64, now: u64) -> Option<u16> {
+    (learned != 0 && now / SECOND < learned >> 32).then_some((learned >> 16) as u16)
 }
 
 impl Entry {
@@ -46,7 +74,22 @@ impl Entry {
             return None;
         }
         let [high, low] = [self.b4[0].load(Relaxed), self.b4[1].load(Relaxed)];
-        Some(Endpoints { b4: u128::from(high) << 64 | u128::from(low), br: state as u16 })
+        let b4 = u128::from(high) << 64 | u128::from(low);
+        Some(Endpoints { b4, br: state as u16, learned: state & LEARNED })
+    }
+
+    /// Remembers the path MTU towards this B4 for ten minutes (M1). A larger one than is known is no
+    /// news: what a router says never makes it grow (RFC 8201 section 4). Any worker may call this;
+    /// a softwire that the writer changes meanwhile has nothing learned.
+    pub(super) fn learn(&self, path_mtu: u16, now: u64) {
+        let until = (now / SECOND + LEARNED_FOR) & 0x7fff_ffff;
+        let state = self.state.load(Acquire);
+        let known = holding(state & LEARNED, now);
+        if state & PRESENT != 0 && known.is_none_or(|known| path_mtu <= known) {
+            let learned = until << 32 | u64::from(path_mtu) << 16;
+            let new = state & !LEARNED | learned;
+            let _ = self.state.compare_exchange(state, new, Release, Relaxed);
+        }
     }
 
     /// The address and port set this entry is, or was last, for.

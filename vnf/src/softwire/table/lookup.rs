@@ -60,27 +60,28 @@ impl BindingTable {
         slot_in(&self.words, chunk_of(&self.index, key.address()), key)
     }
 
-    /// Looks up to [`BURST`] keys up, in stages; the entries are on their way into the cache when
-    /// it returns. `slots` must be as long as `keys`.
+    /// Looks up to [`BURST`] things up by their keys, in stages; the entries are on their way into
+    /// the cache when it returns. `slots` must be as long as `items`.
     #[inline]
-    pub fn locate_batch(&self, keys: &[Key], slots: &mut [Slot]) {
+    pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
         let (index, words, entries) = (&*self.index, &*self.words, &*self.entries);
-        for key in keys {
-            if let Some(reference) = index.get((key.address() >> 8) as usize) {
+        for item in items {
+            if let Some(reference) = index.get((key(item).address() >> 8) as usize) {
                 prefetch(reference);
             }
         }
         let mut chunks = [None; BURST];
-        for (key, chunk) in keys.iter().zip(&mut chunks) {
-            *chunk = chunk_of(index, key.address());
+        for (item, chunk) in items.iter().zip(&mut chunks) {
+            let address = key(item).address();
+            *chunk = chunk_of(index, address);
             if let Some(chunk) = chunk
-                && let Some(word) = words.get(chunk.first_read(key.address()))
+                && let Some(word) = words.get(chunk.first_read(address))
             {
                 prefetch(word);
             }
         }
-        for ((key, chunk), slot) in keys.iter().zip(&chunks).zip(slots) {
-            *slot = slot_in(words, *chunk, *key);
+        for ((item, chunk), slot) in items.iter().zip(&chunks).zip(slots) {
+            *slot = slot_in(words, *chunk, key(item));
             if let Some(entry) = entries.get(slot.0 as usize) {
                 prefetch(entry);
             }
@@ -94,12 +95,19 @@ impl BindingTable {
         self.entries.get(slot.0 as usize)?.endpoints()
     }
 
-    /// True when some softwire has, or had, this address.
-    #[inline]
+    /// Remembers the path MTU towards the B4 of a softwire for ten minutes (M1). A table built anew
+    /// has forgotten it, as has a softwire whose address was edited.
+    pub fn learn_path_mtu(&self, slot: Slot, path_mtu: u16, now: u64) {
+        if let Some(entry) = self.entries.get(slot.0 as usize) {
+            entry.learn(path_mtu, now);
+        }
+    }
+
+    /// True when some softwire has this address: the word of one that nobody has any more is 0.
+    #[inline(always)]
     #[must_use]
     pub fn has_address(&self, address: u32) -> bool {
-        self.is_populated(address)
-            && self.block_of(address).is_some_and(|word| self.softwires_of(word).next().is_some())
+        self.is_populated(address) && self.block_of(address).is_some()
     }
 }
 

@@ -1,19 +1,47 @@
 //! The argument that names a port: a PCI address or a virtual driver, with options.
 
-use super::error::DpdkError;
+use thiserror::Error;
+
+/// The virtual drivers that lwaftr is tested with.
+pub const DRIVERS: [&str; 10] = [
+    "net_af_xdp",
+    "net_af_packet",
+    "net_tap",
+    "net_bonding",
+    "net_virtio_user",
+    "net_vhost",
+    "net_memif",
+    "net_pcap",
+    "net_ring",
+    "net_null",
+];
+
+/// A device argument that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("port `{argument}`: {wrong}: {right}")]
+pub struct BadArgument {
+    /// As it was given.
+    pub argument: String,
+    /// What is wrong with it.
+    pub wrong: String,
+    /// What would be right.
+    pub right: String,
+}
 
 /// A device argument, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Argument {
+pub struct Argument {
     /// As it was given.
-    pub(super) text: String,
-    pub(super) target: Target,
-    pub(super) options: Vec<(String, String)>,
+    pub text: String,
+    /// What it names.
+    pub target: Target,
+    /// The options behind the name, in order.
+    pub options: Vec<(String, String)>,
 }
 
 /// What the argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub enum Target {
     /// A PCI function, its address written out with the domain.
     Pci(String),
     /// A virtual port.
@@ -29,8 +57,9 @@ pub(super) enum Target {
 const MEMBER_KEYS: [&str; 2] = ["slave", "member"];
 
 impl Argument {
-    pub(super) fn parse(text: &str) -> Result<Self, DpdkError> {
-        let refuse = |wrong: String, right: &str| DpdkError::Argument {
+    /// Takes an argument apart.
+    pub fn parse(text: &str) -> Result<Self, BadArgument> {
+        let refuse = |wrong: String, right: &str| BadArgument {
             argument: text.to_owned(),
             wrong,
             right: right.to_owned(),
@@ -57,12 +86,14 @@ impl Argument {
     }
 
     /// The value of an option.
-    pub(super) fn option(&self, key: &str) -> Option<&str> {
+    #[must_use]
+    pub fn option(&self, key: &str) -> Option<&str> {
         self.options.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 
     /// The driver, when it is a virtual one.
-    pub(super) fn driver(&self) -> Option<&str> {
+    #[must_use]
+    pub fn driver(&self) -> Option<&str> {
         match &self.target {
             Target::Virtual { driver, .. } => Some(driver),
             Target::Pci(_) => None,
@@ -71,13 +102,14 @@ impl Argument {
 
     /// The values of the options that name members of a bonding port, to be replaced by the names
     /// the members really have.
-    pub(super) fn members_mut(&mut self) -> impl Iterator<Item = &mut (String, String)> {
+    pub fn members_mut(&mut self) -> impl Iterator<Item = &mut (String, String)> {
         let bonding = self.driver() == Some("net_bonding");
         self.options.iter_mut().filter(move |(key, _)| bonding && MEMBER_KEYS.contains(&&**key))
     }
 
     /// What DPDK is told, the device being called `name`.
-    pub(super) fn for_dpdk(&self, name: &str) -> String {
+    #[must_use]
+    pub fn for_dpdk(&self, name: &str) -> String {
         let mut text = name.to_owned();
         for (key, value) in &self.options {
             text.push_str(&format!(",{key}={value}"));
@@ -87,7 +119,8 @@ impl Argument {
 }
 
 /// The argument of a bonding member: as it is, or in brackets when it has options of its own.
-pub(super) fn member_argument(value: &str) -> &str {
+#[must_use]
+pub fn member_argument(value: &str) -> &str {
     value.strip_prefix('(').and_then(|v| v.strip_suffix(')')).unwrap_or(value)
 }
 
