@@ -30,7 +30,9 @@ const FUNCTIONS: &[&str] = &[
     // memory
     "rte_pktmbuf_pool_create",
     "rte_pktmbuf_alloc",
+    "rte_pktmbuf_alloc_bulk",
     "rte_pktmbuf_free",
+    "rte_pktmbuf_free_bulk",
     "rte_mempool_free",
     "rte_mempool_avail_count",
     // devices

@@ -3,6 +3,8 @@
 //! A packet goes one way: a worker receives a burst, [`lwaftr`] decides and rewrites, the worker
 //! sends. `docs/architecture.md` shows the rooms and who may use whom.
 
+#[cfg(feature = "dpdk")]
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod control;

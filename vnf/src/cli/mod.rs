@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 ok, 1 refused or a negative answer, 2 usage, 3 no instance answers, 4 our fault.
 
+#[cfg(feature = "dpdk")]
+pub mod bench;
 pub mod check;
 mod describe;
 mod distinct;
@@ -66,6 +68,8 @@ pub enum Verb {
     Check(check::Args),
     Replay(replay::Args),
     Generate(generate::Args),
+    #[cfg(feature = "dpdk")]
+    Bench(bench::Args),
     Reload(reload::Args),
     Softwire(softwire::Args),
     Stats(stats::Args),
@@ -109,6 +113,8 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
         Verb::Generate(args) => generate::run(args),
+        #[cfg(feature = "dpdk")]
+        Verb::Bench(args) => bench::run(args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Reload(args) => reload::run(args),
         Verb::Softwire(args) => softwire::run(args),

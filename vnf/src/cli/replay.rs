@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::output::print;
 use super::{Failure, distinct};
 use crate::config;
-use crate::replay::{CaptureError, CaptureReader, CaptureWriter, Options, Record, Session};
+use crate::replay::{CaptureError, CaptureReader, CaptureWriter, MACS, Options, Record, Session};
 use crate::side::Side;
 use crate::telemetry::{PortStats, WorkerCounters, stats_json};
 use crate::wire::MacAddr;
@@ -49,9 +49,6 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
-
-/// MAC addresses of interfaces whose configuration gives none: there is no port to ask.
-const MACS: [MacAddr; 2] = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];
 
 /// A time that can come.
 fn seconds(text: &str) -> Result<f64, String> {

@@ -6,23 +6,24 @@ use super::error::ControlError;
 
 /// Who runs where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cpus {
+pub(crate) struct Cpus {
     /// One worker on each.
-    pub(super) workers: Vec<usize>,
+    pub(crate) workers: Vec<usize>,
     /// The control thread, its helpers and DPDK's threads share these.
-    pub(super) control: Vec<usize>,
+    pub(crate) control: Vec<usize>,
 }
 
 impl Cpus {
     /// Gives the workers the CPUs they were promised (by default, the last one there is), and
-    /// moves this thread, and so all threads it starts from now on, to the others.
-    pub(super) fn divide(wanted: &[usize]) -> Result<Self, ControlError> {
+    /// moves this thread, and so all threads it starts from now on, to the others. `key` is where
+    /// the promise stands.
+    pub(crate) fn divide(key: &str, wanted: &[usize]) -> Result<Self, ControlError> {
         let failed = |error: rustix::io::Errno| {
             ControlError::internal(format!("the CPUs of this process: {error}"))
         };
         let allowed = sched_getaffinity(None).map_err(failed)?;
         let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
-        let cpus = Self::choose(wanted, &allowed)?;
+        let cpus = Self::choose(key, wanted, &allowed)?;
         let mut set = CpuSet::new();
         for &cpu in &cpus.control {
             set.set(cpu);
@@ -31,10 +32,10 @@ impl Cpus {
         Ok(cpus)
     }
 
-    fn choose(wanted: &[usize], allowed: &[usize]) -> Result<Self, ControlError> {
+    fn choose(key: &str, wanted: &[usize], allowed: &[usize]) -> Result<Self, ControlError> {
         if let Some(absent) = wanted.iter().find(|cpu| !allowed.contains(cpu)) {
             return Err(ControlError::refused(format!(
-                "workers.cpus: CPU {absent} is not one that this process may use: {}",
+                "{key}: CPU {absent} is not one that this process may use: {}",
                 list(allowed)
             )));
         }
@@ -62,7 +63,7 @@ fn list(cpus: &[usize]) -> String {
 }
 
 /// "CPU 1", or "CPUs 0, 1, 2"
-pub(super) fn named(cpus: &[usize]) -> String {
+pub(crate) fn named(cpus: &[usize]) -> String {
     format!("{} {}", if cpus.len() == 1 { "CPU" } else { "CPUs" }, list(cpus))
 }
 
@@ -73,12 +74,15 @@ mod tests {
     #[test]
     fn workers_and_control_do_not_meet_unless_they_must() {
         let choose = |wanted: &[usize], allowed: &[usize]| {
-            Cpus::choose(wanted, allowed).map(|cpus| (cpus.workers, cpus.control))
+            Cpus::choose("workers.cpus", wanted, allowed).map(|cpus| (cpus.workers, cpus.control))
         };
         assert_eq!(choose(&[], &[0, 1, 5]), Ok((vec![5], vec![0, 1])));
         assert_eq!(choose(&[1, 0], &[0, 1, 5]), Ok((vec![1, 0], vec![5])));
         assert_eq!(choose(&[], &[3]), Ok((vec![3], vec![3])));
         let error = choose(&[7], &[0, 1]).unwrap_err();
-        assert!(error.message.contains("CPU 7") && error.message.ends_with("0, 1"), "{error}");
+        assert!(
+            error.message.starts_with("--cpu: CPU 7") && error.message.ends_with("0, 1"),
+            "{error}"
+        );
     }
 }

@@ -7,13 +7,14 @@ use std::thread::{self, JoinHandle};
 use arc_swap::{ArcSwap, Cache};
 use tokio::sync::Notify;
 
+use super::clock::TscClock;
 use super::error::ControlError;
 use super::ports::Queues;
-use crate::dpdk::{DpdkError, DpdkPool, Eal, ThreadRegistration, Tsc};
+use crate::dpdk::{DpdkError, DpdkPool, Eal, ThreadRegistration};
 use crate::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
 use crate::memory::Reader;
 use crate::telemetry::{LatencyReader, LatencyRecorder, WorkerCounters};
-use crate::worker::{Clock, Idle, Progress, Worker};
+use crate::worker::{Idle, Progress, Worker};
 
 /// All workers, and what they share.
 pub(super) struct Crew {
@@ -39,7 +40,7 @@ impl Crew {
             snapshots,
             next_hops: Arc::default(),
             eal: eal.clone(),
-            clock: TscClock { tsc: Tsc::new(eal), start: Tsc::ticks() },
+            clock: TscClock::start(eal),
             idle,
             ended: Arc::default(),
             members: Vec::new(),
@@ -66,7 +67,7 @@ impl Crew {
             runs_timers: number == 0,
             seed: unpredictable(),
         });
-        let worker = Worker {
+        let mut worker = Worker {
             relay,
             ports: queues,
             snapshot: Cache::new(Arc::clone(&self.snapshots)),
@@ -85,7 +86,8 @@ impl Crew {
                 match ThreadRegistration::pinned(&eal, cpu) {
                     Ok(_registered) => {
                         _ = ready.send(Ok(()));
-                        Some(worker.run())
+                        worker.run();
+                        Some(worker.ports)
                     }
                     Err(error) => {
                         _ = ready.send(Err(error));
@@ -158,19 +160,5 @@ struct Bell(Arc<Notify>);
 impl Drop for Bell {
     fn drop(&mut self) {
         self.0.notify_one();
-    }
-}
-
-/// The time stamp counter as a worker's clock: 10 ns a look.
-#[derive(Debug, Clone, Copy)]
-struct TscClock {
-    tsc: Tsc,
-    start: u64,
-}
-
-impl Clock for TscClock {
-    #[inline]
-    fn now(&self) -> u64 {
-        self.tsc.nanos(Tsc::ticks().wrapping_sub(self.start))
     }
 }

@@ -13,9 +13,11 @@
 
 mod change;
 pub mod client;
+#[cfg(feature = "dpdk")]
+pub(crate) mod clock;
 mod compare;
 #[cfg(feature = "dpdk")]
-mod cpus;
+pub(crate) mod cpus;
 #[cfg(feature = "dpdk")]
 mod crew;
 mod editor;

@@ -48,7 +48,7 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     }
     let idle = config.workers.idle;
     let socket = Socket::bind(&instance.control_socket)?;
-    let cpus = Cpus::divide(&config.workers.cpus)?;
+    let cpus = Cpus::divide("workers.cpus", &config.workers.cpus)?;
     let eal = start_dpdk(&config, &cpus).map_err(hint_at_privileges)?;
     let ports = Ports::set_up(&config, &eal).map_err(hint_at_privileges)?;
     let (generations, readers) = Generations::new(cpus.workers.len());

@@ -1,5 +1,7 @@
 //! Time as the CPU counts it.
 
+use std::time::Duration;
+
 use super::eal::Eal;
 
 /// The time stamp counter, and how to turn its ticks into nanoseconds. Constant and in step
@@ -46,6 +48,15 @@ impl Tsc {
     }
 }
 
+/// CPU time that the calling thread has had so far.
+#[must_use]
+pub fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure is ours to fill, and every Linux has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +68,16 @@ mod tests {
             assert!(tsc.nanos(hertz).abs_diff(1_000_000_000) <= 1, "{hertz}");
             // a year, to the second
             assert!(tsc.nanos(hertz * 31_536_000).abs_diff(31_536_000_000_000_000) < 1_000_000_000);
+        }
+    }
+
+    #[test]
+    fn a_sleeping_thread_uses_no_cpu() {
+        let before = thread_cpu_time();
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(thread_cpu_time() - before < Duration::from_millis(40));
+        while thread_cpu_time() - before < Duration::from_millis(1) {
+            std::hint::spin_loop();
         }
     }
 

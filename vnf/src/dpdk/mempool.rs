@@ -9,16 +9,17 @@ use std::{
     },
 };
 
-use dpdk_sys::rte_mempool;
+use dpdk_sys::{rte_mbuf, rte_mempool};
 
 use super::{
     eal::Eal,
     error::{Cause, DpdkError},
     log,
     mbuf::Mbuf,
+    poison,
 };
 use crate::frame::{
-    FramePool,
+    Burst, FramePool,
     plan::{LARGE_CACHE, LARGE_ROOM, PoolPlan, SMALL_CACHE, SMALL_ROOM},
 };
 
@@ -94,6 +95,27 @@ impl Mempool {
         let mut mbuf = unsafe { Mbuf::own(raw) };
         mbuf.set_len(len);
         Some(mbuf)
+    }
+
+    /// Fills the burst up with empty frames, at most `count` of them: all or, when the pool has
+    /// not as many, none. Returns how many came.
+    pub fn frames(&self, burst: &mut Burst<Mbuf>, count: usize) -> usize {
+        let held = burst.len();
+        let count = count.min(burst.remaining_capacity());
+        // SAFETY: the pool exists as long as `self`. Mbuf is a transparent pointer, so the spare
+        // capacity is an array of at least `count` pointers for DPDK to fill; it fills all, with
+        // fresh mbufs of one segment and one reference that are ours, or none.
+        unsafe {
+            let spare = burst.as_mut_ptr().add(held).cast::<*mut rte_mbuf>();
+            if dpdk_sys::rte_pktmbuf_alloc_bulk(self.raw.as_ptr(), spare, count as u32) != 0 {
+                return 0;
+            }
+            for &mbuf in std::slice::from_raw_parts(spare, count) {
+                poison::on_take(mbuf);
+            }
+            burst.set_len(held + count);
+        }
+        count
     }
 
     /// Buffers there are.

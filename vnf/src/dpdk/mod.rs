@@ -44,7 +44,7 @@ mod preflight;
 mod queue;
 mod thread;
 
-pub use clock::Tsc;
+pub use clock::{Tsc, thread_cpu_time};
 pub use device::{Device, DeviceInfo};
 pub use eal::{Eal, EalConfig, Hugepages, Memory, version};
 pub use error::DpdkError;

@@ -49,6 +49,23 @@ pub trait Frame: Sized {
     /// Cuts the frame to its first `len` bytes; longer than it is changes nothing.
     fn truncate(&mut self, len: usize);
 
+    /// Makes the frame consist of `front` bytes of unspecified content and the `len` bytes that
+    /// start at `start`. False, and the frame perhaps cut behind those bytes, when there is no room
+    /// in front or no such bytes.
+    #[must_use]
+    fn reframe(&mut self, front: usize, start: usize, len: usize) -> bool {
+        if start + len > self.bytes().len() {
+            return false;
+        }
+        self.truncate(start + len);
+        if let Some(more) = front.checked_sub(start) {
+            self.grow_front(more)
+        } else {
+            self.shrink_front(start - front);
+            true
+        }
+    }
+
     /// Asks the CPU to fetch the frame's bookkeeping (an mbuf's first line).
     fn prefetch_header(&self) {}
 

@@ -175,10 +175,12 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
-        ethernet: &Ethernet,
         place: Place,
         message: Place,
     ) -> Verdict {
+        let Some(ethernet) = Ethernet::parse(frame.bytes()) else {
+            return DropReason::FrameTooShort.into();
+        };
         let Some(Ok(packet)) = frame.bytes().get(place.start..).map(Ipv6::parse) else {
             return DropReason::Ipv6Truncated.into();
         };
@@ -200,7 +202,7 @@ impl<P: FramePool> Relay<P> {
                 let Some(neighbour) = neighbour else { return DropReason::NdpMalformed.into() };
                 match neighbour.kind {
                     Kind::Solicitation => {
-                        self.answer_solicitation(cx, frame, ethernet, place, &neighbour)
+                        self.answer_solicitation(cx, frame, &ethernet, place, &neighbour)
                     }
                     Kind::Advertisement { solicited, .. } => {
                         if solicited && destination >> 120 == 0xff {
@@ -211,7 +213,7 @@ impl<P: FramePool> Relay<P> {
                 }
             }
             _ if destination >> 120 == 0xff => Verdict::Ignore(IgnoreReason::OtherMulticast),
-            icmpv6::ECHO_REQUEST => self.answer_echo_v6(cx, frame, ethernet, place, message),
+            icmpv6::ECHO_REQUEST => self.answer_echo_v6(cx, frame, &ethernet, place, message),
             icmpv6::UNREACHABLE
             | icmpv6::PACKET_TOO_BIG
             | icmpv6::TIME_EXCEEDED

@@ -1,5 +1,7 @@
 //! What a burst is handled with: read once, before its first frame.
 
+use std::net::Ipv6Addr;
+
 use super::neighbours::NextHops;
 use super::snapshot::Snapshot;
 use crate::side::Side;
@@ -9,6 +11,8 @@ use crate::wire::ethernet::{Template, ethertype};
 #[derive(Debug)]
 pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Snapshot,
+    /// What softwires refer to by number.
+    pub(super) br_addresses: &'a [Ipv6Addr],
     /// Nanoseconds of a clock that only moves forward.
     pub(super) now: u64,
     /// Towards each side's next hop, when it is known.
@@ -22,7 +26,8 @@ impl<'a> Context<'a> {
             let mac = next_hops.mac(&snapshot.settings, side)?;
             Some(Template::new(mac, link.mac, link.vlan, ethertype_of(side)))
         };
-        Self { snapshot, now, to_next_hop: Side::BOTH.map(template) }
+        let br_addresses = snapshot.table.br_addresses();
+        Self { snapshot, br_addresses, now, to_next_hop: Side::BOTH.map(template) }
     }
 
     /// The header of IP packets to the next hop on this side.

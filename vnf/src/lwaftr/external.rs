@@ -1,107 +1,115 @@
 //! Packets from the Internet: in the order of E0, which tunnel they enter and why some do not.
 
-use arrayvec::ArrayVec;
-
 use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
 use super::keys::{End, Lookup, flow_hash};
 use super::limiter::Class;
 use super::link;
-use super::relay::{Relay, Verdicts};
+use super::outbox::Received;
+use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{Fragment, TooBigDf};
+use super::snapshot::Snapshot;
+use super::usual;
 use super::verdict::Verdict;
-use crate::frame::{BURST, Burst, Frame, FramePool};
+use super::waiting::Waiting;
+use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::{Key, Slot};
+use crate::softwire::Slot;
 use crate::telemetry::DropReason;
 use crate::wire::ethernet::Template;
 use crate::wire::icmpv4::Icmpv4;
 use crate::wire::ipv4::Ipv4;
-use crate::wire::ipv6::{self, Outer};
+use crate::wire::ipv6::{self, Ipv6, Outer};
 use crate::wire::protocol;
 
-/// A packet that awaits the binding table's answer about its destination.
+/// A packet that awaits the binding table's answer about its destination: only what cannot be read
+/// from the frame again, so that a burst's worth of them stays in few cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToB4 {
-    /// Its frame's number in the burst.
-    pub(super) frame: usize,
+    /// Bytes of its frame as it was received.
+    pub(super) received: u32,
+    /// Where the outer packet starts that it came in, if it came from a B4.
+    pub(super) outer: Option<u16>,
     pub(super) place: Place,
-    pub(super) lookup: Lookup,
-    /// How its sender is told of errors.
-    pub(super) path: Path,
+    /// Why it is dropped should it have no port and its destination be shared.
+    pub(super) without_port: DropReason,
     /// DSCP and ECN that it takes on, if not its own.
     pub(super) tos: Option<u8>,
 }
 
-/// Packets of one burst that await an answer, and their keys.
-#[derive(Debug, Default)]
-pub(super) struct Waiting<T> {
-    pub(super) packets: ArrayVec<T, BURST>,
-    pub(super) keys: ArrayVec<Key, BURST>,
-}
-
-impl<T> Waiting<T> {
-    pub(super) fn new() -> Self {
-        Self { packets: ArrayVec::new(), keys: ArrayVec::new() }
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, packet: T, key: Key) {
-        // A burst's capacity: never full.
-        let _ = self.packets.try_push(packet);
-        let _ = self.keys.try_push(key);
+impl ToB4 {
+    /// How its sender is told of errors.
+    #[cold]
+    fn path(&self, frame: &[u8]) -> Path {
+        let outer = self.outer.and_then(|start| frame.get(usize::from(start)..));
+        match outer.and_then(Ipv6::parsed_before) {
+            Some(outer) => Path::Softwire { b4: outer.source(), br: outer.destination() },
+            None => Path::External,
+        }
     }
 }
 
 impl<P: FramePool> Relay<P> {
-    /// Decides about a burst from the external side.
+    /// Takes a burst from the external side where it goes. `since` is when it was received, if it
+    /// waited.
     pub(super) fn external(
         &mut self,
         cx: &Context<'_>,
         burst: &mut Burst<P::Frame>,
-        verdicts: &mut Verdicts,
+        since: Option<u64>,
     ) {
         let mut waiting = Waiting::new();
-        for (number, (frame, verdict)) in burst.iter_mut().zip(verdicts.iter_mut()).enumerate() {
-            match self.classify_external(cx, frame) {
-                Ok((place, lookup)) => {
-                    let packet =
-                        ToB4 { frame: number, place, lookup, path: Path::External, tos: None };
-                    waiting.push(packet, lookup.key);
+        for mut frame in burst.drain(..) {
+            let received = frame.bytes().len() as u32;
+            let from_internet = |place, without_port| ToB4 {
+                received,
+                outer: None,
+                place,
+                without_port,
+                tos: None,
+            };
+            if let Some((place, key)) = usual::from_internet(cx.snapshot, frame.bytes()) {
+                waiting.push(frame, from_internet(place, DropReason::PortLessProtocol), key);
+                continue;
+            }
+            match self.classify_external(cx, &mut frame) {
+                Ok((place, Lookup { key, without_port })) => {
+                    waiting.push(frame, from_internet(place, without_port), key);
                 }
-                Err(decided) => *verdict = decided,
+                Err(verdict) => {
+                    let received = Received { len: received, since };
+                    self.carry_out(cx, Side::External, frame, verdict, received);
+                }
             }
         }
-        self.enter_tunnels(cx, burst, &waiting, verdicts, Verdict::Forward);
+        self.enter_tunnels(cx, waiting, Side::External, since);
     }
 
-    /// Looks up the destinations of packets and sends each into its softwire; `done` is what
-    /// becomes of those that get there.
+    /// Looks up the destinations of packets that came from side `from`, and sends each into its
+    /// softwire.
     pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
-        burst: &mut Burst<P::Frame>,
-        waiting: &Waiting<ToB4>,
-        verdicts: &mut Verdicts,
-        done: Verdict,
+        waiting: Waiting<P::Frame, ToB4>,
+        from: Side,
+        since: Option<u64>,
     ) {
-        let mut slots = [Slot::NOBODY; BURST];
-        cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
-        for (packet, slot) in waiting.packets.iter().zip(slots) {
-            if let (Some(frame), Some(verdict)) =
-                (burst.get_mut(packet.frame), verdicts.get_mut(packet.frame))
-            {
-                *verdict = match self.enter_tunnel(cx, frame, packet, slot) {
-                    Ok(()) => done,
-                    Err(decided) => decided,
-                };
-            }
-        }
+        let done = match from {
+            Side::External => Verdict::Forward,
+            Side::Internal => Verdict::Hairpin,
+        };
+        waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
+            let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {
+                Ok(()) => done,
+                Err(verdict) => verdict,
+            };
+            self.carry_out(cx, from, frame, verdict, Received { len: packet.received, since });
+        });
     }
 
     /// Everything up to the lookup: P1-P3, N4, I1.
-    #[inline]
+    #[inline(never)]
     fn classify_external(
         &mut self,
         cx: &Context<'_>,
@@ -118,7 +126,7 @@ impl<P: FramePool> Relay<P> {
             return Err(link::group_fate(bytes, cx.snapshot));
         }
         let packet = Ipv4::parse(bytes).map_err(DropReason::from)?;
-        check_addresses(cx, &packet)?;
+        check_addresses(cx.snapshot, &packet)?;
         let place = Place { start, len: packet.bytes().len() };
         if cx.snapshot.is_own_ipv4(packet.destination()) {
             return Err(self.answer_ipv4(cx, frame, &received.ethernet, place));
@@ -149,7 +157,7 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// Everything after the lookup: E7, I2, E6, E8, N3, E3.
-    #[inline]
+    #[inline(always)]
     fn enter_tunnel(
         &mut self,
         cx: &Context<'_>,
@@ -157,15 +165,15 @@ impl<P: FramePool> Relay<P> {
         to: &ToB4,
         slot: Slot,
     ) -> Result<(), Verdict> {
-        let bytes =
-            frame.bytes().get(to.place.start..to.place.start + to.place.len).unwrap_or_default();
+        let bytes = frame.bytes();
         // It was parsed before; this only finds its fields again.
-        let packet = Ipv4::parse_embedded(bytes).map_err(DropReason::from)?;
+        let packet = bytes.get(to.place.start..to.place.end()).and_then(Ipv4::parsed_before);
+        let packet = packet.ok_or(DropReason::Ipv4Truncated)?;
         let Some(ends) = cx.snapshot.table.endpoints(slot) else {
-            return Err(self.no_softwire(cx, &packet, to, slot).into());
+            return Err(self.no_softwire(cx, &packet, to, to.path(bytes), slot).into());
         };
         if packet.ttl() <= 1 {
-            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path);
+            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, to.path(bytes));
             return Err(DropReason::TtlExpired.into());
         }
         let policy = &cx.snapshot.settings.policy;
@@ -175,12 +183,11 @@ impl<P: FramePool> Relay<P> {
         let dont_fragment = packet.dont_fragment();
         if is_too_big && dont_fragment && policy.too_big_df == TooBigDf::Drop {
             let ahead = mtu - ipv6::HEADER as u16;
-            self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path);
+            self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path(bytes));
             return Err(DropReason::TooBig.into());
         }
         let ethernet = cx.to_next_hop(Side::Internal).ok_or(Verdict::Wait(Side::Internal))?;
-        let br =
-            cx.snapshot.table.br_addresses().get(usize::from(ends.br)).map_or(0, |&br| br.into());
+        let br = cx.br_addresses.get(usize::from(ends.br)).map_or(0, |&br| br.into());
         let tos = to.tos.unwrap_or(packet.tos());
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
         let most_segment = cx.snapshot.most_segment;
@@ -222,15 +229,16 @@ impl<P: FramePool> Relay<P> {
         cx: &Context<'_>,
         packet: &Ipv4<'_>,
         to: &ToB4,
+        path: Path,
         slot: Slot,
     ) -> DropReason {
         if slot == Slot::PORT_NEEDED {
-            to.lookup.without_port
+            to.without_port
         } else if packet.protocol() == protocol::ICMPV4 {
             DropReason::IcmpNoSoftwire
         } else {
             if cx.snapshot.settings.policy.generate_icmpv4_errors {
-                self.icmpv4_error(cx, Icmpv4Error::HostUnreachable, packet, to.path);
+                self.icmpv4_error(cx, Icmpv4Error::HostUnreachable, packet, path);
             }
             DropReason::NoSoftwire
         }
@@ -238,9 +246,7 @@ impl<P: FramePool> Relay<P> {
 }
 
 /// P3, but for the header itself.
-#[inline]
-pub(super) fn check_addresses(cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
-    let snapshot = cx.snapshot;
+pub(super) fn check_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<(), DropReason> {
     if snapshot.is_martian(packet.source()) || snapshot.is_martian(packet.destination()) {
         return Err(DropReason::Ipv4Martian);
     }

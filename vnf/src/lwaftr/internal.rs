@@ -2,91 +2,97 @@
 
 use super::context::Context;
 use super::errors::{Icmpv4Error, Icmpv6Error, Path};
-use super::external::{ToB4, Waiting, check_addresses};
+use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
-use super::relay::{Relay, Verdicts};
+use super::outbox::Received;
+use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
+use super::usual;
 use super::verdict::Verdict;
-use crate::frame::{BURST, Burst, Frame, FramePool};
+use super::waiting::Waiting;
+use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::Slot;
+use crate::softwire::{Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{ethernet::Ethernet, icmpv4, icmpv6, protocol};
+use crate::wire::{icmpv4, icmpv6, protocol};
 
-/// A tunnelled packet that awaits the binding table's answer about its source.
+/// A tunnelled packet that awaits the binding table's answer about its source: only what cannot be
+/// read from the frame again.
 #[derive(Debug, Clone, Copy)]
 struct FromB4 {
-    frame: usize,
-    /// Where the outer packet is.
-    outer: Place,
+    /// Bytes of its frame as it was received.
+    received: u32,
+    /// Where the outer packet starts.
+    outer: u16,
     /// Where the inner packet is.
     inner: Place,
-    lookup: Lookup,
-    b4: u128,
-    br: u128,
-    traffic_class: u8,
-}
-
-impl FromB4 {
-    fn path(&self) -> Path {
-        Path::Softwire { b4: self.b4, br: self.br }
-    }
+    /// Why it is dropped should it have no port and its source be shared.
+    without_port: DropReason,
 }
 
 impl<P: FramePool> Relay<P> {
-    /// Decides about a burst from the internal side.
+    /// Takes a burst from the internal side where it goes. `since` is when it was received, if it
+    /// waited.
     pub(super) fn internal(
         &mut self,
         cx: &Context<'_>,
         burst: &mut Burst<P::Frame>,
-        verdicts: &mut Verdicts,
+        since: Option<u64>,
     ) {
         let mut waiting = Waiting::new();
-        for (number, (frame, verdict)) in burst.iter_mut().zip(verdicts.iter_mut()).enumerate() {
-            match self.classify_internal(cx, number, frame) {
-                Ok(packet) => waiting.push(packet, packet.lookup.key),
-                Err(decided) => *verdict = decided,
+        for mut frame in burst.drain(..) {
+            let received = frame.bytes().len() as u32;
+            if let Some(packet) = usual::from_b4(cx.snapshot, frame.bytes()) {
+                let usual::Tunnelled { outer, inner, key } = packet;
+                let without_port = DropReason::PortLessProtocol;
+                waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
+                continue;
             }
-        }
-        let mut slots = [Slot::NOBODY; BURST];
-        cx.snapshot.table.locate_batch(&waiting.keys, &mut slots);
-        let mut hairpins = Waiting::new();
-        for (packet, slot) in waiting.packets.iter().zip(slots) {
-            if let (Some(frame), Some(verdict)) =
-                (burst.get_mut(packet.frame), verdicts.get_mut(packet.frame))
-            {
-                match self.leave_tunnel(cx, frame, packet, slot) {
-                    Ok(Some(hairpin)) => hairpins.push(hairpin, hairpin.lookup.key),
-                    Ok(None) => *verdict = Verdict::Forward,
-                    Err(decided) => *verdict = decided,
+            match self.classify_internal(cx, &mut frame) {
+                Ok((outer, inner, Lookup { key, without_port })) => {
+                    waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
+                }
+                Err(verdict) => {
+                    let received = Received { len: received, since };
+                    self.carry_out(cx, Side::Internal, frame, verdict, received);
                 }
             }
         }
-        if !hairpins.packets.is_empty() {
-            self.enter_tunnels(cx, burst, &hairpins, verdicts, Verdict::Hairpin);
+        let mut hairpins = Waiting::new();
+        waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
+            let verdict = match self.leave_tunnel(cx, &mut frame, packet, slot) {
+                Ok(None) => Verdict::Forward,
+                Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
+                Err(verdict) => verdict,
+            };
+            let received = Received { len: packet.received, since };
+            self.carry_out(cx, Side::Internal, frame, verdict, received);
+        });
+        if !hairpins.is_empty() {
+            self.enter_tunnels(cx, hairpins, Side::Internal, since);
         }
     }
 
-    /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum.
-    #[inline]
+    /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum. Where outer
+    /// and inner packet are, and how to find the softwire.
+    #[inline(never)]
     fn classify_internal(
         &mut self,
         cx: &Context<'_>,
-        number: usize,
         frame: &mut P::Frame,
-    ) -> Result<FromB4, Verdict> {
-        let received =
-            link::check(frame.bytes(), Side::Internal, &cx.snapshot.settings.internal.link)?;
-        let start = received.ethernet.header_len();
+    ) -> Result<(u16, Place, Lookup), Verdict> {
+        let link = &cx.snapshot.settings.internal.link;
+        let ethernet = link::check(frame.bytes(), Side::Internal, link)?.ethernet;
+        let start = ethernet.header_len();
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let (b4, br) = (packet.source(), packet.destination());
         let to_group = br >> 120 == 0xff;
-        if received.ethernet.destination.is_multicast() && !to_group {
+        if ethernet.destination.is_multicast() && !to_group {
             return Err(DropReason::MulticastFrame.into());
         }
         check_source(cx, b4)?;
@@ -94,33 +100,15 @@ impl<P: FramePool> Relay<P> {
             self.report_option(cx, &packet, bytes, malformed);
             DropReason::from(malformed)
         })?;
+        let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
+        let upper_place =
+            Place { start: place.end() - upper.payload.len(), len: upper.payload.len() };
         if upper.protocol != protocol::IPV4 || !cx.snapshot.is_br(br) {
-            let len = ipv6::HEADER + packet.payload().len();
-            let upper_place =
-                Place { start: start + len - upper.payload.len(), len: upper.payload.len() };
-            let place = Place { start, len };
-            return Err(self.not_tunnelled(
-                cx,
-                frame,
-                &received.ethernet,
-                place,
-                upper.protocol,
-                upper_place,
-            ));
+            return Err(self.not_tunnelled(cx, frame, place, upper.protocol, upper_place));
         }
         let inner = Ipv4::parse(upper.payload).map_err(DropReason::from)?;
-        Ok(FromB4 {
-            frame: number,
-            outer: Place { start, len: ipv6::HEADER + packet.payload().len() },
-            inner: Place {
-                start: start + ipv6::HEADER + packet.payload().len() - upper.payload.len(),
-                len: inner.bytes().len(),
-            },
-            lookup: Lookup::of(&inner, End::Source),
-            b4,
-            br,
-            traffic_class: packet.traffic_class(),
-        })
+        let inner_place = Place { start: upper_place.start, len: inner.bytes().len() };
+        Ok((start as u16, inner_place, Lookup::of(&inner, End::Source)))
     }
 
     /// P4: tells the sender of an option that we do not know, if the option says so.
@@ -146,7 +134,6 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
-        ethernet: &Ethernet,
         place: Place,
         upper: u8,
         upper_place: Place,
@@ -157,7 +144,7 @@ impl<P: FramePool> Relay<P> {
         let (source, destination) = (packet.source(), packet.destination());
         let is_own = cx.snapshot.is_own_ipv6(destination);
         if upper == protocol::ICMPV6 && (is_own || destination >> 120 == 0xff) {
-            return self.answer_icmpv6(cx, frame, ethernet, place, upper_place);
+            return self.answer_icmpv6(cx, frame, place, upper_place);
         }
         if destination >> 120 == 0xff {
             return Verdict::Ignore(match upper {
@@ -182,30 +169,44 @@ impl<P: FramePool> Relay<P> {
 
     /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5. A packet for another B4 is
     /// given back, to be looked up.
-    #[inline]
+    #[inline(always)]
     fn leave_tunnel(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
         from: &FromB4,
         slot: Slot,
-    ) -> Result<Option<ToB4>, Verdict> {
+    ) -> Result<Option<(ToB4, Key)>, Verdict> {
         let (snapshot, policy) = (cx.snapshot, &cx.snapshot.settings.policy);
-        let packet_at = |place: Place| {
-            frame.bytes().get(place.start..place.start + place.len).unwrap_or_default()
-        };
-        // It was parsed before; this only finds its fields again.
-        let packet = Ipv4::parse_embedded(packet_at(from.inner)).map_err(DropReason::from)?;
-        self.check_spoofing(cx, packet_at(from.outer), from, &packet, slot)?;
-        check_addresses(cx, &packet)?;
-        let tos = rewrite::decapsulated_tos(policy, packet.tos(), from.traffic_class)
-            .ok_or(DropReason::EcnMismatch)?;
-        if snapshot.is_own_ipv4(packet.destination()) {
-            return Err(self.answer_tunnelled(cx, frame, from.inner, from.b4, from.br));
+        let bytes = frame.bytes();
+        // Both were parsed before; this only finds their fields again.
+        let outer = bytes.get(usize::from(from.outer)..).and_then(Ipv6::parsed_before);
+        let outer = outer.ok_or(DropReason::Ipv6Truncated)?;
+        let packet = bytes.get(from.inner.start..from.inner.end()).and_then(Ipv4::parsed_before);
+        let packet = packet.ok_or(DropReason::Ipv4Truncated)?;
+        let (b4, br) = (outer.source(), outer.destination());
+        let is_own = snapshot.table.endpoints(slot).is_some_and(|ends| {
+            ends.b4 == b4
+                && cx.br_addresses.get(usize::from(ends.br)).is_some_and(|&ours| br == ours.into())
+        });
+        if !is_own {
+            return Err(self.not_own_softwire(cx, frame, from, slot));
         }
+        let is_ordinary = snapshot.is_ordinary(packet.source())
+            && snapshot.is_ordinary(packet.destination())
+            && !packet.has_options();
+        if !is_ordinary {
+            check_addresses(snapshot, &packet)?;
+        }
+        let tos = rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class())
+            .ok_or(DropReason::EcnMismatch)?;
+        if !is_ordinary && snapshot.is_own_ipv4(packet.destination()) {
+            return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
+        }
+        let path = || Path::Softwire { b4, br };
         let decrement_ttl = policy.decap_ttl == DecapTtl::Decrement;
         if decrement_ttl && packet.ttl() <= 1 {
-            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, from.path());
+            self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, path());
             return Err(DropReason::TtlExpired.into());
         }
         if policy.hairpinning != Hairpinning::External
@@ -214,18 +215,20 @@ impl<P: FramePool> Relay<P> {
             if policy.hairpinning == Hairpinning::Drop {
                 return Err(DropReason::HairpinDenied.into());
             }
-            return Ok(Some(ToB4 {
-                frame: from.frame,
+            let Lookup { key, without_port } = Lookup::of(&packet, End::Destination);
+            let hairpin = ToB4 {
+                received: from.received,
+                outer: Some(from.outer),
                 place: from.inner,
-                lookup: Lookup::of(&packet, End::Destination),
-                path: from.path(),
+                without_port,
                 tos,
-            }));
+            };
+            return Ok(Some((hairpin, key)));
         }
         let mtu = snapshot.settings.external.link.mtu;
         let is_too_big = from.inner.len > usize::from(mtu);
         if is_too_big && packet.dont_fragment() {
-            self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, from.path());
+            self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, path());
             return Err(DropReason::TooBig.into());
         }
         let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
@@ -245,36 +248,44 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// D2: is this packet's softwire the one it came by?
-    #[inline]
-    fn check_spoofing(
+    /// D2: this packet's softwire is not the one it came by. Why, and its sender is told. What was
+    /// put off for a usual packet comes first: could its outer addresses be right at all?
+    #[cold]
+    fn not_own_softwire(
         &mut self,
         cx: &Context<'_>,
-        about: &[u8],
+        frame: &mut P::Frame,
         from: &FromB4,
-        packet: &Ipv4<'_>,
         slot: Slot,
-    ) -> Result<(), DropReason> {
+    ) -> Verdict {
+        let start = usize::from(from.outer);
+        let about = frame.bytes().get(start..).unwrap_or_default();
+        let Ok(outer) = Ipv6::parse(about) else { return DropReason::Ipv6Truncated.into() };
+        let (b4, br) = (outer.source(), outer.destination());
+        if let Err(reason) = check_source(cx, b4) {
+            return reason.into();
+        }
+        let place = Place { start, len: ipv6::HEADER + outer.payload().len() };
+        if !cx.snapshot.is_br(br) {
+            let upper = Place { start: from.inner.start, len: place.end() - from.inner.start };
+            return self.not_tunnelled(cx, frame, place, protocol::IPV4, upper);
+        }
         let reason = match cx.snapshot.table.endpoints(slot) {
-            Some(ends) if ends.b4 != from.b4 => DropReason::SourceWrongB4,
-            Some(ends) => {
-                let br = cx.snapshot.table.br_addresses().get(usize::from(ends.br));
-                if br.is_some_and(|&br| u128::from(br) == from.br) {
-                    return Ok(());
-                }
-                DropReason::SourceWrongBr
-            }
-            None if slot == Slot::PORT_NEEDED => return Err(from.lookup.without_port),
+            Some(ends) if ends.b4 != b4 => DropReason::SourceWrongB4,
+            Some(_) => DropReason::SourceWrongBr,
+            None if slot == Slot::PORT_NEEDED => return from.without_port.into(),
             None => DropReason::SourceNoSoftwire,
         };
-        let is_error = icmpv4::may_be_error(packet.protocol(), packet.payload());
-        if cx.snapshot.settings.policy.generate_icmpv6_errors
-            && !is_error
-            && !packet.is_later_fragment()
-        {
-            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, from.br, from.b4);
+        let packet = frame.bytes().get(from.inner.start..from.inner.end());
+        let tells = packet.and_then(Ipv4::parsed_before).is_some_and(|packet| {
+            !icmpv4::may_be_error(packet.protocol(), packet.payload())
+                && !packet.is_later_fragment()
+        });
+        if cx.snapshot.settings.policy.generate_icmpv6_errors && tells {
+            let about = about.get(..place.len).unwrap_or(about);
+            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, br, b4);
         }
-        Err(reason)
+        reason.into()
     }
 }
 

@@ -18,33 +18,17 @@ pub(super) struct Received {
 }
 
 /// Checks a frame's header (P1).
-#[inline]
 pub(super) fn check(frame: &[u8], side: Side, link: &Link) -> Result<Received, Verdict> {
     let ethernet = Ethernet::parse(frame).ok_or(DropReason::FrameTooShort)?;
     let (carried, arp) = match side {
         Side::External => (ethertype::IPV4, ethertype::ARP),
         Side::Internal => (ethertype::IPV6, ethertype::IPV6),
     };
-    let is_ours = ethernet.destination == link.mac && is_tagged_for(&ethernet, link);
-    if is_ours && ethernet.ethertype == carried {
-        return Ok(Received { ethernet, is_arp: false });
-    }
-    check_unusual(&ethernet, link, carried, arp)
-}
-
-/// The same for frames that are not simply IP to our MAC address.
-#[cold]
-fn check_unusual(
-    ethernet: &Ethernet,
-    link: &Link,
-    carried: u16,
-    arp: u16,
-) -> Result<Received, Verdict> {
     let to_group = ethernet.destination.is_multicast();
     if ethernet.is_link_control() {
         return Err(Verdict::Ignore(IgnoreReason::LinkControl));
     }
-    if !is_tagged_for(ethernet, link) {
+    if !is_tagged_for(&ethernet, link) {
         return Err(DropReason::VlanMismatch.into());
     }
     if ethernet.ethertype != carried && ethernet.ethertype != arp {
@@ -59,7 +43,7 @@ fn check_unusual(
     if !to_group && ethernet.destination != link.mac && !link.promiscuous {
         return Err(DropReason::NotOurMac.into());
     }
-    Ok(Received { ethernet: *ethernet, is_arp: ethernet.ethertype == ethertype::ARP })
+    Ok(Received { ethernet, is_arp: ethernet.ethertype == ethertype::ARP })
 }
 
 /// The tag that the interface requires, or none; VID 0 counts as none.

@@ -6,6 +6,7 @@
 //!
 //! | file | what it decides |
 //! | --- | --- |
+//! | `usual` | nothing: it tells nearly all packets from those that need a closer look |
 //! | `link` | frames that are not for us, or not IP (P1) |
 //! | `external` | packets from the Internet (P2, P3, E1-E8) |
 //! | `internal` | packets from the B4s (P4, D1-D7) |
@@ -37,7 +38,9 @@ mod rewrite;
 mod settings;
 mod snapshot;
 mod tunnel_errors;
+mod usual;
 mod verdict;
+mod waiting;
 
 pub use held::MOST_HELD;
 pub use neighbours::NextHops;

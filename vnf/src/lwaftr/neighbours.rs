@@ -57,8 +57,7 @@ impl NextHops {
         if mac.is_multicast() || !is_believed {
             return;
         }
-        let [a, b, c, d, e, f] = mac.0;
-        let word = KNOWN | u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        let word = KNOWN | mac.to_u64();
         if self.macs[side.index()].load(Relaxed) != word {
             self.macs[side.index()].store(word, Relaxed);
         }

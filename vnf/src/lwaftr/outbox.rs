@@ -12,7 +12,7 @@ use crate::telemetry::{DropReason, WorkerCounters};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Received on the other interface.
-    Forwarded,
+    Forwarded = 0,
     /// A fragment of a received frame, but for its last.
     Piece,
     /// Received on this interface, for another B4.
@@ -28,7 +28,7 @@ pub(super) enum Fate {
 struct Origin {
     fate: Fate,
     len: u32,
-    received: Received,
+    received_len: u32,
 }
 
 /// How a frame came.
@@ -45,8 +45,33 @@ pub(super) struct Received {
 pub(super) struct Outbox<F> {
     frames: TxBurst<F>,
     origins: ArrayVec<Origin, TX_BURST>,
+    /// What they all are.
+    tally: Tally,
+    /// Those that had to wait for a next hop: which, and since when.
+    late: ArrayVec<(usize, u64), MOST_WAITS>,
     /// When those of the packets sent were received that had to wait.
     waits: ArrayVec<u64, MOST_WAITS>,
+}
+
+/// How many frames there are of each fate, and their bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    /// By [`Fate`].
+    frames: [u64; 5],
+    bytes: u64,
+}
+
+impl Tally {
+    #[inline]
+    fn add(&mut self, origin: &Origin) {
+        self.frames[origin.fate as usize] += 1;
+        self.bytes += u64::from(origin.len);
+    }
+
+    fn remove(&mut self, origin: &Origin) {
+        self.frames[origin.fate as usize] -= 1;
+        self.bytes -= u64::from(origin.len);
+    }
 }
 
 /// Waits that are remembered until somebody takes them.
@@ -64,7 +89,13 @@ pub struct Sent {
 
 impl<F: Frame> Outbox<F> {
     pub(super) fn new() -> Self {
-        Self { frames: TxBurst::new(), origins: ArrayVec::new(), waits: ArrayVec::new() }
+        Self {
+            frames: TxBurst::new(),
+            origins: ArrayVec::new(),
+            tally: Tally::default(),
+            late: ArrayVec::new(),
+            waits: ArrayVec::new(),
+        }
     }
 
     /// Frames that can still be added.
@@ -77,10 +108,15 @@ impl<F: Frame> Outbox<F> {
     }
 
     /// Adds a frame; gives it back when there is no room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, frame: F, fate: Fate, received: Received) -> Result<(), F> {
-        let origin = Origin { fate, len: frame.bytes().len() as u32, received };
+        let len = frame.bytes().len() as u32;
+        let origin = Origin { fate, len, received_len: received.len };
         self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
+        if let Some(since) = received.since {
+            let _ = self.late.try_push((self.origins.len(), since));
+        }
+        self.tally.add(&origin);
         // Both have the same capacity and length.
         let _ = self.origins.try_push(origin);
         Ok(())
@@ -108,40 +144,31 @@ impl<F: Frame> Outbox<F> {
             }
         }
         self.frames.clear();
-        let here = counters.of(side);
-        let (mut sent, mut pieces, mut answered, mut originated, mut bytes) =
-            (Sent::default(), 0, 0, 0, 0);
-        let accepted = accepted.min(self.origins.len());
-        let (mut late_forwarded, mut late_hairpinned) = (0, 0);
-        for origin in &self.origins[..accepted] {
-            bytes += u64::from(origin.len);
-            if let Some(since) = origin.received.since {
-                let _ = self.waits.try_push(since);
-                late_forwarded += u64::from(origin.fate == Fate::Forwarded);
-                late_hairpinned += u64::from(origin.fate == Fate::Hairpinned);
-            }
-            match origin.fate {
-                Fate::Forwarded => sent.forwarded += 1,
-                Fate::Hairpinned => sent.hairpinned += 1,
-                Fate::Piece => pieces += 1,
-                Fate::Answered => answered += 1,
-                Fate::Originated => originated += 1,
-            }
+        let mut sent = std::mem::take(&mut self.tally);
+        for origin in self.origins.get(accepted..).unwrap_or_default() {
+            sent.remove(origin);
+            count_refused(*origin, side, counters);
         }
-        here.out_packets.add(accepted as u64);
-        here.out_bytes.add(bytes);
-        counters.of(side.other()).forwarded.add(sent.forwarded);
-        here.hairpinned.add(sent.hairpinned);
-        sent.forwarded -= late_forwarded;
-        sent.hairpinned -= late_hairpinned;
+        let [forwarded, pieces, hairpinned, answered, originated] = sent.frames;
+        let here = counters.of(side);
+        here.out_packets.add(sent.frames.iter().sum());
+        here.out_bytes.add(sent.bytes);
+        counters.of(side.other()).forwarded.add(forwarded);
+        here.hairpinned.add(hairpinned);
         here.extra_fragments.add(pieces);
         here.answered.add(answered);
         here.originated.add(originated);
-        for origin in &self.origins[accepted..] {
-            count_refused(*origin, side, counters);
+        let mut in_time = Sent { forwarded, hairpinned };
+        for (number, since) in self.late.drain(..).filter(|&(number, _)| number < accepted) {
+            let _ = self.waits.try_push(since);
+            match self.origins.get(number).map(|origin| origin.fate) {
+                Some(Fate::Forwarded) => in_time.forwarded -= 1,
+                Some(Fate::Hairpinned) => in_time.hairpinned -= 1,
+                _ => {}
+            }
         }
         self.origins.clear();
-        sent
+        in_time
     }
 }
 
@@ -154,5 +181,5 @@ fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
         Fate::Piece => return,
         Fate::Originated => return counters.of(side).suppressed_errors.add(1),
     };
-    counters.of(received_on).drops[DropReason::TxFull.index()].count(origin.received.len as usize);
+    counters.of(received_on).drops[DropReason::TxFull.index()].count(origin.received_len as usize);
 }

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use arrayvec::ArrayVec;
-
 use super::context::Context;
 use super::fragment::Identifications;
 use super::held::Held;
@@ -14,12 +12,9 @@ use super::neighbours::{NextHops, Resolver};
 use super::outbox::{Fate, Outbox, Received, Sent};
 use super::snapshot::Snapshot;
 use super::verdict::Verdict;
-use crate::frame::{BURST, Burst, Frame, FramePool, TxQueue};
+use crate::frame::{Burst, Frame, FramePool, TxQueue};
 use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
-
-/// What becomes of each frame of a burst.
-pub(super) type Verdicts = [Verdict; BURST];
 
 /// What a relay is made of.
 #[derive(Debug)]
@@ -80,11 +75,9 @@ impl<P: FramePool> Relay<P> {
         for frame in burst.iter() {
             frame.prefetch_bytes();
         }
-        let next_hops = Arc::clone(&self.next_hops);
-        let cx = Context::new(snapshot, &next_hops, now);
-        self.receive_from(&cx, side, burst);
+        self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &next_hops, now));
+            self.release(&Context::new(snapshot, &self.next_hops, now));
         }
     }
 
@@ -168,21 +161,15 @@ impl<P: FramePool> Relay<P> {
         burst: &mut Burst<P::Frame>,
         since: Option<u64>,
     ) {
-        let lens: ArrayVec<u32, BURST> =
-            burst.iter().map(|frame| frame.bytes().len() as u32).collect();
-        let mut verdicts = [Verdict::Consume; BURST];
         match side {
-            Side::External => self.external(cx, burst, &mut verdicts),
-            Side::Internal => self.internal(cx, burst, &mut verdicts),
-        }
-        for ((frame, verdict), len) in burst.drain(..).zip(verdicts).zip(lens) {
-            self.carry_out(cx, side, frame, verdict, Received { len, since });
+            Side::External => self.external(cx, burst, since),
+            Side::Internal => self.internal(cx, burst, since),
         }
     }
 
     /// Counts a frame that ends here, and puts one that leaves where it leaves by.
-    #[inline]
-    fn carry_out(
+    #[inline(always)]
+    pub(super) fn carry_out(
         &mut self,
         cx: &Context<'_>,
         side: Side,

@@ -16,22 +16,24 @@ pub(super) struct Place {
     pub(super) len: usize,
 }
 
+impl Place {
+    /// Where it ends.
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        self.start + self.len
+    }
+}
+
 /// Makes the frame consist of `front` bytes to be written and the packet at `place`. False when
 /// there is no room in front.
-#[inline]
+#[inline(always)]
 pub(super) fn reshape<F: Frame>(frame: &mut F, place: Place, front: usize) -> bool {
-    frame.truncate(place.start + place.len);
-    if let Some(more) = front.checked_sub(place.start) {
-        frame.grow_front(more)
-    } else {
-        frame.shrink_front(place.start - front);
-        true
-    }
+    frame.reframe(front, place.start, place.len)
 }
 
 /// Puts an Ethernet and an IPv6 header in front of the bytes at `place`: `false` when the frame has
 /// no room for them.
-#[inline]
+#[inline(always)]
 pub(super) fn encapsulate<F: Frame>(
     frame: &mut F,
     place: Place,
@@ -48,7 +50,7 @@ pub(super) fn encapsulate<F: Frame>(
 }
 
 /// Puts an Ethernet header in front of the packet at `place`, and leaves nothing else before it.
-#[inline]
+#[inline(always)]
 pub(super) fn bare<F: Frame>(frame: &mut F, place: Place, ethernet: &Template) -> bool {
     reshape(frame, place, ethernet.header_len()) && ethernet.write(frame.bytes_mut()).is_some()
 }
@@ -66,9 +68,9 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Makes them in the packet at `place`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make<F: Frame>(self, frame: &mut F, place: Place) {
-        let Some(packet) = frame.bytes_mut().get_mut(place.start..place.start + place.len) else {
+        let Some(packet) = frame.bytes_mut().get_mut(place.start..place.end()) else {
             return;
         };
         if self.decrement_ttl {
@@ -86,7 +88,7 @@ impl Changes {
 }
 
 /// The header of a tunnelled packet (E3-E5). `tos` and `flow` are the inner packet's.
-#[inline]
+#[inline(always)]
 pub(super) fn outer(
     policy: &Policy,
     br: u128,
@@ -121,7 +123,7 @@ pub(super) fn outer(
 
 /// What a decapsulated packet's DSCP and ECN become, if not what they are (D3; RFC 6040 section
 /// 4.2). `None` where the outer header is marked and the packet could not carry the mark on.
-#[inline]
+#[inline(always)]
 pub(super) fn decapsulated_tos(policy: &Policy, inner: u8, outer: u8) -> Option<Option<u8>> {
     let dscp = match policy.decap_dscp {
         DecapDscp::Keep => inner & !ECN,

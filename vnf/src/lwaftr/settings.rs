@@ -22,6 +22,18 @@ pub struct Settings {
     pub policy: Policy,
 }
 
+impl Settings {
+    /// Where there is nobody to ask: next hops that are given by address have this MAC address.
+    pub fn know_next_hops(&mut self, mac: MacAddr) {
+        if let NextHop::Address(_) = self.external.next_hop {
+            self.external.next_hop = NextHop::Fixed(mac);
+        }
+        if let NextHop::Address(_) = self.internal.next_hop {
+            self.internal.next_hop = NextHop::Fixed(mac);
+        }
+    }
+}
+
 /// What both interfaces have: the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {

@@ -20,6 +20,8 @@ pub struct Snapshot {
     /// The largest segment that TCP may announce (E10).
     pub(super) most_segment: Option<u16>,
     martians: Martians,
+    /// A bit for each first octet of a martian network or of an external address of ours.
+    special_octets: [u64; 4],
     own_ipv4: Box<[u32]>,
     br_addresses: Box<[u128]>,
     /// Internal and link-local addresses.
@@ -45,9 +47,15 @@ impl Snapshot {
         let ours = own.iter().chain(&settings.br_addresses);
         let mut groups: Vec<u128> = ours.map(|&address| solicited_node(address).into()).collect();
         groups.push(ALL_NODES.into());
+        let martians = Martians::new(&settings.policy.martians);
+        let mut special_octets = martians.octets;
+        for net in &settings.external.addresses {
+            mark(&mut special_octets, net.addr().octets()[0]);
+        }
         Self {
             most_segment: settings.most_segment(),
-            martians: Martians::new(&settings.policy.martians),
+            martians,
+            special_octets,
             own_ipv4: settings.external.addresses.iter().map(|net| net.addr().into()).collect(),
             br_addresses: settings.br_addresses.iter().map(|&br| br.into()).collect(),
             own_ipv6: own.into_iter().map(Into::into).collect(),
@@ -55,6 +63,18 @@ impl Snapshot {
             settings,
             table,
         }
+    }
+
+    /// Is this address surely neither martian nor ours? Most are, and need no further question.
+    #[inline]
+    pub(super) fn is_ordinary(&self, address: Ipv4Addr) -> bool {
+        self.is_ordinary_octet(address.octets()[0])
+    }
+
+    /// The same, asked of an address's first octet.
+    #[inline]
+    pub(super) fn is_ordinary_octet(&self, octet: u8) -> bool {
+        !is_marked(&self.special_octets, octet)
     }
 
     /// Is this one of our external addresses?
@@ -117,7 +137,7 @@ impl Martians {
         for network in networks {
             let [first, last] = [network.network(), network.broadcast()].map(|net| net.octets()[0]);
             for octet in first..=last {
-                octets[usize::from(octet / 64)] |= 1 << (octet % 64);
+                mark(&mut octets, octet);
             }
         }
         Self { octets, networks: networks.into() }
@@ -125,10 +145,20 @@ impl Martians {
 
     #[inline]
     fn contains(&self, address: Ipv4Addr) -> bool {
-        let octet = address.octets()[0];
-        self.octets[usize::from(octet / 64)] >> (octet % 64) & 1 == 1
+        is_marked(&self.octets, address.octets()[0])
             && self.networks.iter().any(|network| network.contains(&address))
     }
+}
+
+/// Marks a first octet.
+fn mark(octets: &mut [u64; 4], octet: u8) {
+    octets[usize::from(octet / 64)] |= 1 << (octet % 64);
+}
+
+/// Is this first octet marked?
+#[inline]
+fn is_marked(octets: &[u64; 4], octet: u8) -> bool {
+    octets[usize::from(octet / 64)] >> (octet % 64) & 1 == 1
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn ours<'a>(cx: &Context<'_>, body: &'a [u8]) -> Option<(Ipv6<'a>, Ipv4<'a>, Slo
     };
     let inner = Ipv4::parse_embedded(payload).ok()?;
     // We would not have let it in, and must not send an error to such a source (I5).
-    check_addresses(cx, &inner).ok()?;
+    check_addresses(cx.snapshot, &inner).ok()?;
     let table = &cx.snapshot.table;
     let slot = table.locate(Lookup::of_quoted(&inner, End::Destination).key);
     let ends = table.endpoints(slot)?;

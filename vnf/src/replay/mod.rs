@@ -6,3 +6,9 @@ mod session;
 
 pub use capture::{CaptureError, CaptureReader, CaptureWriter, Record};
 pub use session::{Options, Session};
+
+use crate::wire::MacAddr;
+
+/// MAC addresses of interfaces, external first, whose configuration gives none: there is no port
+/// to ask.
+pub const MACS: [MacAddr; 2] = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];

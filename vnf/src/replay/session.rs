@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::frame::{BURST, Burst, HeapFrame, HeapPool, TxBurst, TxQueue};
-use crate::lwaftr::{NextHop, NextHops, Relay, RelayParts, Settings, Snapshot};
+use crate::lwaftr::{NextHops, Relay, RelayParts, Settings, Snapshot};
 use crate::side::Side;
 use crate::softwire::BindingTable;
 use crate::telemetry::{InterfaceTotals, WorkerCounters};
@@ -57,12 +57,7 @@ impl Session {
     #[must_use]
     pub fn new(mut settings: Settings, table: Arc<BindingTable>, options: &Options) -> Self {
         if let Some(mac) = options.next_hop_mac {
-            if let NextHop::Address(_) = settings.external.next_hop {
-                settings.external.next_hop = NextHop::Fixed(mac);
-            }
-            if let NextHop::Address(_) = settings.internal.next_hop {
-                settings.internal.next_hop = NextHop::Fixed(mac);
-            }
+            settings.know_next_hops(mac);
         }
         let counters = Arc::new(WorkerCounters::default());
         let relay = Relay::new(RelayParts {

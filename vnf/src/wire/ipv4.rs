@@ -37,9 +37,8 @@ impl<'a> Ipv4<'a> {
         let packet = Self::parse_embedded(bytes)?;
         let claimed = usize::from(packet.total_len());
         let packet = Self { packet: bytes.get(..claimed).ok_or(Malformed::Truncated)?, ..packet };
-        // Without options, the usual case, the sum is over a fixed size.
         let verified = if packet.header_len() == HEADER {
-            Sum::default().bytes(packet.head).verifies()
+            checksum::verifies_header(packet.head)
         } else {
             Sum::default().bytes(packet.header()).verifies()
         };
@@ -63,7 +62,16 @@ impl<'a> Ipv4<'a> {
         Ok(packet)
     }
 
+    /// A packet that was parsed before, to find its fields again. Every question can be asked of
+    /// any bytes, so nothing but their number is checked.
+    #[inline]
+    #[must_use]
+    pub fn parsed_before(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { head: bytes.first_chunk()?, packet: bytes })
+    }
+
     /// All of it.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.packet
@@ -77,6 +85,7 @@ impl<'a> Ipv4<'a> {
     }
 
     /// The header with its options.
+    #[inline]
     #[must_use]
     pub fn header(&self) -> &'a [u8] {
         self.packet.get(..self.header_len()).unwrap_or(self.head)
@@ -151,6 +160,13 @@ impl<'a> Ipv4<'a> {
         Ipv4Addr::from(be32(self.head, 16))
     }
 
+    /// True when there is more to its header than the fixed part.
+    #[inline]
+    #[must_use]
+    pub fn has_options(&self) -> bool {
+        self.header_len() > HEADER
+    }
+
     /// True when a loose or strict source-route option is among the options.
     #[must_use]
     pub fn has_source_route(&self) -> bool {
@@ -171,16 +187,19 @@ impl<'a> Ipv4<'a> {
     }
 }
 
-/// Lowers the TTL of the header at the start of `packet` by one, and its checksum with it.
-#[inline]
+/// Lowers the TTL, which is not 0, of the header at the start of `packet` by one, and its checksum
+/// with it.
+#[inline(always)]
 pub fn decrement_ttl(packet: &mut [u8]) {
     if let Some(head) = packet.first_chunk_mut::<HEADER>() {
-        let old = be16(head, 8);
         head[8] = head[8].wrapping_sub(1);
-        let sum = checksum::update(be16(head, 10), old, be16(head, 8));
+        let sum = checksum::update_by(be16(head, 10), TTL_STEP);
         head[10..12].copy_from_slice(&sum.to_be_bytes());
     }
 }
+
+/// One step of the TTL in its word, subtracted in one's complement.
+const TTL_STEP: u16 = !0x0100;
 
 /// Replaces DSCP and ECN of the header at the start of `packet`, and its checksum.
 pub fn set_tos(packet: &mut [u8], tos: u8) {

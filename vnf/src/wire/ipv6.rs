@@ -62,6 +62,14 @@ impl<'a> Ipv6<'a> {
         Ok(Self { head, payload })
     }
 
+    /// A packet that was parsed before, to find the fields of its fixed header again.
+    #[inline]
+    #[must_use]
+    pub fn parsed_before(bytes: &'a [u8]) -> Option<Self> {
+        let (head, payload) = bytes.split_first_chunk::<HEADER>()?;
+        Some(Self { head, payload })
+    }
+
     /// A packet as it stands in an ICMPv6 error, perhaps cut short.
     pub fn parse_embedded(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or(Malformed::Truncated)?;

@@ -12,6 +12,14 @@ impl MacAddr {
     /// ff:ff:ff:ff:ff:ff
     pub const BROADCAST: Self = Self([0xff; 6]);
 
+    /// As a number of 48 bits, its first octet the highest.
+    #[inline]
+    #[must_use]
+    pub const fn to_u64(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+
     /// True for group addresses, broadcast among them.
     #[inline]
     #[must_use]

@@ -88,8 +88,8 @@ where
     T: TxQueue<Frame = P::Frame>,
     C: Clock,
 {
-    /// Works until told to stop, then gives the queues back.
-    pub fn run(mut self) -> Ports<R, T> {
+    /// Works until told to stop.
+    pub fn run(&mut self) {
         let mut burst = Burst::new();
         let mut next_tick = 0;
         while !self.progress.stop.load(Relaxed) {
@@ -98,7 +98,6 @@ where
             rounds.store(rounds.load(Relaxed).wrapping_add(1), Relaxed);
             self.idle.after(received);
         }
-        self.ports
     }
 
     /// One round over the ports; returns how many frames came.

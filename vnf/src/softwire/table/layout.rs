@@ -1,5 +1,6 @@
 //! The bits of the two reference words: from a /24 to its chunk, from an address to its block.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::softwire::PortSet;
@@ -17,13 +18,10 @@ const FULL_LINES: usize = 256 / LINE;
 /// A packed chunk beyond this many addresses costs more than it saves.
 const PACKED_MOST: usize = 60;
 
-/// Where a /24's chunk is: the number of its first line and whether it is packed. Zero bits are no
-/// chunk.
+/// Where a /24's chunk is: as bits, 1 (there is a chunk), then whether it is packed, then the number
+/// of its first line. Zero bits are no chunk, so that an `Option` of it is one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChunkRef {
-    line: u32,
-    packed: bool,
-}
+pub(super) struct ChunkRef(NonZeroU32);
 
 impl ChunkRef {
     /// Lines of a chunk for `addresses` addresses, and whether it is packed.
@@ -36,35 +34,45 @@ impl ChunkRef {
     }
 
     pub(super) fn new(line: u32, packed: bool) -> Self {
-        Self { line, packed }
+        Self(NonZeroU32::MIN | line << 2 | u32::from(packed) << 1)
     }
 
     #[inline]
     pub(super) fn from_bits(bits: u32) -> Option<Self> {
-        (bits != 0).then_some(Self { line: bits >> 2, packed: bits & 2 != 0 })
+        NonZeroU32::new(bits).map(Self)
     }
 
     pub(super) fn bits(self) -> u32 {
-        self.line << 2 | u32::from(self.packed) << 1 | 1
+        self.0.get()
     }
 
+    #[inline]
     pub(super) fn line(self) -> u32 {
-        self.line
+        self.0.get() >> 2
+    }
+
+    #[inline]
+    fn is_packed(self) -> bool {
+        self.0.get() & 2 != 0
+    }
+
+    /// The number of its first word.
+    #[inline]
+    fn start(self) -> usize {
+        self.line() as usize * LINE
     }
 
     /// The place that a lookup of `address` reads first.
     #[inline]
     pub(super) fn first_read(self, address: u32) -> usize {
-        let start = self.line as usize * LINE;
-        if self.packed { start } else { start + (address & 0xff) as usize }
+        if self.is_packed() { self.start() } else { self.start() + (address & 0xff) as usize }
     }
 
     /// The place of `address`'s word, if the chunk has one for it.
     #[inline]
     pub(super) fn position_of(self, words: &[AtomicU64], address: u32) -> Option<usize> {
-        let start = self.line as usize * LINE;
-        let low = (address & 0xff) as usize;
-        if !self.packed {
+        let (start, low) = (self.start(), (address & 0xff) as usize);
+        if !self.is_packed() {
             return Some(start + low);
         }
         let map = words.get(start..start + MAP)?;
@@ -85,13 +93,13 @@ impl ChunkRef {
 
     /// Lines this chunk takes.
     pub(super) fn lines(self, words: &[AtomicU64]) -> usize {
-        if self.packed { Self::lines_for(self.addresses(words).count()).0 } else { FULL_LINES }
+        if self.is_packed() { Self::lines_for(self.addresses(words).count()).0 } else { FULL_LINES }
     }
 
     /// Writes the map of a fresh, zeroed chunk.
     pub(super) fn set_map(self, words: &[AtomicU64], addresses: impl Iterator<Item = u32>) {
-        if self.packed {
-            let start = self.line as usize * LINE;
+        if self.is_packed() {
+            let start = self.start();
             for low in addresses.map(|address| (address & 0xff) as usize) {
                 if let Some(map) = words.get(start + low / 64) {
                     map.store(map.load(Relaxed) | 1 << (low % 64), Relaxed);

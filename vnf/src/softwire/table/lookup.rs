@@ -1,6 +1,6 @@
 //! Reading the table: one key, or a batch in stages so that cache misses overlap.
 
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 
 use super::BindingTable;
 use super::entry::Endpoints;
@@ -57,31 +57,32 @@ impl BindingTable {
     #[inline]
     #[must_use]
     pub fn locate(&self, key: Key) -> Slot {
-        let chunk = self.chunk_of(key.address());
-        self.slot_in(chunk, key)
+        slot_in(&self.words, chunk_of(&self.index, key.address()), key)
     }
 
-    /// Looks up to [`BURST`] keys up, in stages; the entries are on their way into the cache when
-    /// it returns. `slots` must be as long as `keys`.
+    /// Looks up to [`BURST`] things up by their keys, in stages; the entries are on their way into
+    /// the cache when it returns. `slots` must be as long as `items`.
     #[inline]
-    pub fn locate_batch(&self, keys: &[Key], slots: &mut [Slot]) {
-        let mut chunks = [None; BURST];
-        for key in keys {
-            if let Some(reference) = self.index.get((key.address() >> 8) as usize) {
+    pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
+        let (index, words, entries) = (&*self.index, &*self.words, &*self.entries);
+        for item in items {
+            if let Some(reference) = index.get((key(item).address() >> 8) as usize) {
                 prefetch(reference);
             }
         }
-        for (key, chunk) in keys.iter().zip(&mut chunks) {
-            *chunk = self.chunk_of(key.address());
-            if let Some(word) =
-                chunk.and_then(|chunk| self.words.get(chunk.first_read(key.address())))
+        let mut chunks = [None; BURST];
+        for (item, chunk) in items.iter().zip(&mut chunks) {
+            let address = key(item).address();
+            *chunk = chunk_of(index, address);
+            if let Some(chunk) = chunk
+                && let Some(word) = words.get(chunk.first_read(address))
             {
                 prefetch(word);
             }
         }
-        for ((key, chunk), slot) in keys.iter().zip(chunks).zip(slots) {
-            *slot = self.slot_in(chunk, *key);
-            if let Some(entry) = self.entries.get(slot.0 as usize) {
+        for ((item, chunk), slot) in items.iter().zip(&chunks).zip(slots) {
+            *slot = slot_in(words, *chunk, key(item));
+            if let Some(entry) = entries.get(slot.0 as usize) {
                 prefetch(entry);
             }
         }
@@ -103,27 +104,27 @@ impl BindingTable {
     }
 
     /// True when some softwire has this address: the word of one that nobody has any more is 0.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn has_address(&self, address: u32) -> bool {
         self.is_populated(address) && self.block_of(address).is_some()
     }
+}
 
-    #[inline]
-    fn chunk_of(&self, address: u32) -> Option<ChunkRef> {
-        ChunkRef::from_bits(self.index.get((address >> 8) as usize)?.load(Acquire))
-    }
+#[inline(always)]
+fn chunk_of(index: &[AtomicU32], address: u32) -> Option<ChunkRef> {
+    ChunkRef::from_bits(index.get((address >> 8) as usize)?.load(Acquire))
+}
 
-    #[inline]
-    fn slot_in(&self, chunk: Option<ChunkRef>, key: Key) -> Slot {
-        let word = chunk
-            .and_then(|chunk| chunk.position_of(&self.words, key.address()))
-            .and_then(|position| self.words.get(position))
-            .and_then(|word| AddressWord::from_bits(word.load(Acquire)));
-        let Some(word) = word else { return Slot::NOBODY };
-        if key.0 & HAS_PORT == 0 && !word.is_whole_address() {
-            return Slot::PORT_NEEDED;
-        }
-        word.entry_of(key.0 as u16).map_or(Slot::NOBODY, Slot)
+#[inline(always)]
+fn slot_in(words: &[AtomicU64], chunk: Option<ChunkRef>, key: Key) -> Slot {
+    let word = chunk
+        .and_then(|chunk| chunk.position_of(words, key.address()))
+        .and_then(|position| words.get(position))
+        .and_then(|word| AddressWord::from_bits(word.load(Acquire)));
+    let Some(word) = word else { return Slot::NOBODY };
+    if key.0 & HAS_PORT == 0 && !word.is_whole_address() {
+        return Slot::PORT_NEEDED;
     }
+    word.entry_of(key.0 as u16).map_or(Slot::NOBODY, Slot)
 }

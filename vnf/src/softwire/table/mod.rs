@@ -119,7 +119,7 @@ impl BindingTable {
     }
 
     /// True when some softwire's address may be in this address's /16.
-    #[inline]
+    #[inline(always)]
     fn is_populated(&self, address: u32) -> bool {
         let bit = (address >> 16) as usize;
         self.populated.get(bit / 64).is_some_and(|word| word.load(Relaxed) >> (bit % 64) & 1 == 1)

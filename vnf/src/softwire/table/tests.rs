@@ -94,7 +94,7 @@ fn check_all(
     for batch in keys.chunks(64) {
         let mut slots = [Slot::NOBODY; 64];
         let only: Vec<_> = batch.iter().map(|(key, _)| *key).collect();
-        table.locate_batch(&only, &mut slots[..only.len()]);
+        table.locate_batch(&only, |key| *key, &mut slots[..only.len()]);
         for ((_, found), slot) in batch.iter().zip(slots) {
             let b4 = table.endpoints(slot).map(|ends| Ipv6Addr::from(ends.b4));
             prop_assert_eq!(b4, found.map(|softwire| softwire.b4));
