@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::measure::{Carried, Measured};
 use crate::dpdk::Memory;
-use crate::telemetry::{DropReason, LatencyKind};
+use crate::telemetry::{DropReason, InterfaceTotals, LatencyKind};
 
 /// FCS, preamble and the gap between frames: what a frame takes on a wire beside its bytes.
 const WIRE_OVERHEAD: u64 = 4 + 8 + 12;
@@ -83,7 +83,7 @@ impl Outcome {
     /// Frames that ended for a reason that counts as a drop, or for which no buffer was free.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        let drops = self.measured.totals.iter().map(|totals| totals.dropped_packets());
+        let drops = self.measured.totals.iter().map(InterfaceTotals::dropped_packets);
         drops.sum::<u64>() + self.measured.missed
     }
 

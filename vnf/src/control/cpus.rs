@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(choose(&[], &[3]), Ok((vec![3], vec![3])));
         let error = choose(&[7], &[0, 1]).unwrap_err();
         assert!(
-            error.message.starts_with("--cpu: CPU 7") && error.message.ends_with("0, 1"),
+            error.message.starts_with("workers.cpus: CPU 7") && error.message.ends_with("0, 1"),
             "{error}"
         );
     }
