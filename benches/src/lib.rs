@@ -1,1 +1,5 @@
-//! Benchmarks live in `benches/`.
+//! What the benchmarks share: made-up softwires and keys, and the relay on plain memory.
+
+pub mod buffer;
+pub mod lab;
+pub mod softwires;

@@ -1,0 +1,156 @@
+//! The relay on plain memory, with generated softwires and traffic.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vnf::config;
+use vnf::frame::{BURST, Burst, FramePool, TxBurst, TxQueue};
+use vnf::generate::{Network, Request, generate};
+use vnf::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use vnf::replay::{CaptureReader, MACS};
+use vnf::side::Side;
+use vnf::telemetry::WorkerCounters;
+
+use crate::buffer::BufferFrame;
+
+/// Makes no frames: forwarding needs none.
+#[derive(Debug)]
+pub struct NoPool;
+
+impl FramePool for NoPool {
+    type Frame = BufferFrame;
+
+    fn frame(&mut self, _len: usize) -> Option<BufferFrame> {
+        None
+    }
+}
+
+/// Takes everything, and keeps the buffers for the next burst.
+struct Sink<'a>(&'a mut Vec<BufferFrame>);
+
+impl TxQueue for Sink<'_> {
+    type Frame = BufferFrame;
+
+    fn transmit(&mut self, frames: &mut TxBurst<BufferFrame>) -> usize {
+        let count = frames.len();
+        self.0.extend(frames.drain(..));
+        count
+    }
+}
+
+/// A relay, its snapshot, and frames to feed it.
+#[allow(missing_debug_implementations)]
+pub struct Lab {
+    relay: Relay<NoPool>,
+    counters: Arc<WorkerCounters>,
+    snapshot: Snapshot,
+    traffic: [Vec<Vec<u8>>; 2],
+    next: [usize; 2],
+    spare: Vec<BufferFrame>,
+    now: u64,
+}
+
+impl Lab {
+    /// With so many softwires, and flows of the smallest frames.
+    #[must_use]
+    pub fn new(softwires: u32, flows: u32) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        made_up(softwires, flows, directory.path());
+        let path = directory.path().join("lwaftr.toml");
+        let (config, writer) = config::load_with_table(&path).expect("a generated configuration");
+        let settings = config.settings(MACS[0], MACS[1]);
+        let counters = Arc::<WorkerCounters>::default();
+        let relay = Relay::new(RelayParts {
+            pool: NoPool,
+            counters: Arc::clone(&counters),
+            next_hops: Arc::new(NextHops::default()),
+            workers: 1,
+            runs_timers: false,
+            seed: 0,
+        });
+        Self {
+            relay,
+            counters,
+            snapshot: Snapshot::new(settings, Arc::clone(writer.table())),
+            traffic: ["external.pcap", "internal.pcap"]
+                .map(|name| frames(&directory.path().join(name))),
+            next: [0; 2],
+            spare: (0..BURST).map(|_| BufferFrame::default()).collect(),
+            now: 0,
+        }
+    }
+
+    /// Fills a burst with the next frames of one side.
+    pub fn fill(&mut self, side: Side, burst: &mut Burst<BufferFrame>) {
+        let (frames, next) = (&self.traffic[side.index()], &mut self.next[side.index()]);
+        for mut frame in self.spare.drain(..).take(burst.remaining_capacity()) {
+            frame.fill(&frames[*next]);
+            *next = (*next + 1) % frames.len();
+            burst.push(frame);
+        }
+    }
+
+    /// Takes a burst's buffers back, without the relay.
+    pub fn put_back(&mut self, burst: &mut Burst<BufferFrame>) {
+        self.spare.extend(burst.drain(..));
+    }
+
+    /// Sends a burst from one side through the relay.
+    ///
+    /// # Panics
+    /// When not all frames were forwarded: then something else was measured.
+    pub fn relay(&mut self, side: Side, burst: &mut Burst<BufferFrame>) {
+        let frames = burst.len() as u64;
+        self.now += 1_000;
+        self.relay.receive(side, &self.snapshot, self.now, burst);
+        let sent = self.relay.send(side.other(), &mut Sink(&mut self.spare));
+        assert_eq!(sent.forwarded, frames, "some frames were not forwarded");
+    }
+
+    /// What the relay counted.
+    #[must_use]
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+}
+
+/// Writes a configuration, its table and traffic into a directory.
+///
+/// # Panics
+/// When that cannot be written.
+pub fn made_up(softwires: u32, flows: u32, directory: &Path) {
+    let network = Network::new(softwires, 0, 6, false).expect("a network of shared addresses");
+    let sizes = "64".parse().expect("a frame size");
+    let request = Request { network, sizes, flows, seed: 0 };
+    generate(&request, directory).expect("room in the temporary directory");
+}
+
+fn frames(path: &Path) -> Vec<Vec<u8>> {
+    let mut reader = CaptureReader::open(path).expect("a generated capture");
+    let mut frames = Vec::new();
+    while let Some(record) = reader.next_record().expect("a whole capture") {
+        frames.push(record.frame);
+    }
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vnf::frame::Frame as _;
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let mut lab = Lab::new(100, 100);
+        let mut burst = Burst::new();
+        for side in Side::BOTH {
+            for _ in 0..3 {
+                lab.fill(side, &mut burst);
+                assert_eq!(burst.len(), BURST);
+                assert!(burst.iter().all(|frame| frame.bytes().len() >= 60));
+                lab.relay(side, &mut burst);
+            }
+            assert_eq!(lab.counters().of(side).forwarded.get(), 3 * BURST as u64);
+        }
+    }
+}
