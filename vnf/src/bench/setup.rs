@@ -16,7 +16,7 @@ use crate::control::clock::TscClock;
 use crate::control::cpus::Cpus;
 use crate::dpdk::{Eal, EalConfig, Hugepages, Mempool, Pools, ThreadRegistration, Tsc};
 use crate::frame::plan::{PoolPlan, SMALL_ROOM};
-use crate::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use crate::lwaftr::{Relay, RelayParts, Snapshot};
 use crate::memory::Generations;
 use crate::replay::{CaptureError, MACS};
 use crate::telemetry::{LatencyRecorder, WorkerCounters};
@@ -144,9 +144,9 @@ fn worker(
     let relay = Relay::new(RelayParts {
         pool: pools.for_worker(),
         counters: Arc::clone(&counters),
-        next_hops: Arc::new(NextHops::default()),
         workers: 1,
         runs_timers: true,
+        announces: false,
         seed: 0,
     });
     let (_, mut readers) = Generations::new(1);

@@ -8,7 +8,7 @@ use super::fragment::Identifications;
 use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
-use super::neighbours::{NextHops, Resolver};
+use super::mld::Queries;
 use super::outbox::{Fate, Outbox, Received, Sent};
 use super::snapshot::Snapshot;
 use super::verdict::Verdict;
@@ -23,12 +23,12 @@ pub struct RelayParts<P> {
     pub pool: P,
     /// What it counts.
     pub counters: Arc<WorkerCounters>,
-    /// What all workers know of the next hops.
-    pub next_hops: Arc<NextHops>,
     /// How many workers share the rate limits.
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
     pub runs_timers: bool,
+    /// Whether it announces its addresses when it starts (N1, N2); a replay has nobody to tell.
+    pub announces: bool,
     /// Of everything random; a process takes an unpredictable one.
     pub seed: u64,
 }
@@ -38,12 +38,13 @@ pub struct RelayParts<P> {
 pub struct Relay<P: FramePool> {
     pub(super) pool: P,
     pub(super) counters: Arc<WorkerCounters>,
-    pub(super) next_hops: Arc<NextHops>,
     pub(super) limiter: Limiter,
     pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
-    resolver: Option<Resolver>,
+    pub(super) queries: Queries,
+    runs_timers: bool,
+    pub(super) announces: bool,
 }
 
 impl<P: FramePool> Relay<P> {
@@ -53,12 +54,13 @@ impl<P: FramePool> Relay<P> {
         Self {
             pool: parts.pool,
             counters: parts.counters,
-            next_hops: parts.next_hops,
             limiter: Limiter::new(parts.workers, parts.seed),
             identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
-            resolver: parts.runs_timers.then(Resolver::default),
+            queries: Queries::new(parts.seed),
+            runs_timers: parts.runs_timers,
+            announces: parts.announces,
         }
     }
 
@@ -75,9 +77,9 @@ impl<P: FramePool> Relay<P> {
         for frame in burst.iter() {
             frame.prefetch_bytes();
         }
-        self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
+        self.receive_from(&Context::new(snapshot, now), side, burst);
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &self.next_hops, now));
+            self.release(&Context::new(snapshot, now));
         }
     }
 
@@ -101,20 +103,16 @@ impl<P: FramePool> Relay<P> {
 
     /// Runs what is due by now; what is to be sent waits for [`Self::send`].
     pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
-        let next_hops = Arc::clone(&self.next_hops);
+        let cx = Context::new(snapshot, now);
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &next_hops, now));
+            self.release(&cx);
         }
-        let Some(mut resolver) = self.resolver.take() else { return };
-        for side in Side::BOTH {
-            if let Some(question) = resolver.due(side, &snapshot.settings, &next_hops, now) {
-                let cx = Context::new(snapshot, &next_hops, now);
-                if self.ask(&cx, question).is_none() {
-                    self.counters.of(side).suppressed_errors.add(1);
-                }
-            }
+        if !self.queries.is_empty() {
+            self.answer_queries(&cx);
         }
-        self.resolver = Some(resolver);
+        if self.runs_timers {
+            self.speak(&cx);
+        }
     }
 
     /// True when frames wait to be sent on this side.

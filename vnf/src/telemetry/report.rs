@@ -3,10 +3,14 @@
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use super::{DropReason, IgnoreReason, InterfaceTotals, PacketBytes, WorkerCounters};
+use super::alarms::alarms_text;
+use super::{
+    DropReason, IgnoreReason, InterfaceTotals, NextHopStatus, PacketBytes, WorkerCounters,
+};
 use crate::side::Side;
 
 /// What a port itself lost: frames that no worker ever saw, or that it failed to send.
@@ -57,6 +61,14 @@ pub fn stats_json<W: Borrow<WorkerCounters>>(
     json!({"interfaces": interfaces, "workers": workers, "softwires": softwires})
 }
 
+/// Adds to them what is wrong on the links, and how the next hops of each side are.
+pub fn add_links(stats: &mut Value, alarms: Value, next_hops: [Vec<NextHopStatus>; 2]) {
+    stats["alarms"] = alarms;
+    for (side, hops) in Side::BOTH.into_iter().zip(next_hops) {
+        stats["next-hops"][side.name()] = hops.iter().map(NextHopStatus::to_json).collect();
+    }
+}
+
 /// Both interfaces' counters, summed over these workers.
 fn totals<W: Borrow<WorkerCounters>>(workers: &[W]) -> [InterfaceTotals; 2] {
     Side::BOTH.map(|side| {
@@ -100,7 +112,7 @@ fn reasons_json(names: impl Iterator<Item = &'static str>, counts: &[PacketBytes
 #[must_use]
 pub fn stats_text(stats: &Value) -> String {
     let sides = Side::BOTH.map(|side| &stats["interfaces"][side.name()]);
-    let mut text = String::new();
+    let mut text = alarms_text(&stats["alarms"], SystemTime::now());
     let mut row = |name: &str, cells: [String; 2]| {
         let [external, internal] = cells;
         _ = writeln!(text, "{name:<22}{external:>20}{internal:>20}");

@@ -75,7 +75,7 @@ fn the_base_is_right_and_means_what_it_says() {
     let macs = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];
     let settings = config.settings(macs[0], macs[1]);
     assert_eq!(settings.external.link.mac, macs[0]);
-    assert_eq!(settings.external.next_hop, NextHop::Address([192, 0, 2, 1].into()));
+    assert_eq!(settings.external.next_hop, NextHop::Addresses(vec![[192, 0, 2, 1].into()]));
     assert_eq!(settings.internal.link_local, macs[1].link_local());
     assert_eq!(settings.internal.link.mtu, 1540);
     assert!(!settings.on_a_stick);
