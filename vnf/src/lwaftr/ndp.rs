@@ -45,7 +45,8 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// A packet whose source is an address of ours: does somebody advertise that it is his? Who
-    /// answers a probe for an address does so from that very address.
+    /// answers a probe for an address does so from that very address. Other relays may say so of
+    /// BR addresses.
     #[cold]
     pub(super) fn hear_namesake(
         &self,
@@ -62,9 +63,8 @@ impl<P: FramePool> Relay<P> {
         let icmp = Icmpv6::parse(upper.payload, source.into(), destination.into())?;
         let neighbour = Neighbour::parse(icmp.message())?;
         let Kind::Advertisement { solicited: false, .. } = neighbour.kind else { return None };
-        let own = cx.snapshot.neighbours.own_address(neighbour.target.into())?;
-        let mac = neighbour.link_layer.unwrap_or(ethernet.source);
-        Some(self.hear_claim(cx, Side::Internal, own, mac))
+        let is_about_us = cx.snapshot.is_own_ipv6(neighbour.target.into());
+        is_about_us.then(|| self.hear_advertisement(cx, ethernet, &neighbour, (false, false)))
     }
 
     /// Somebody says to have an address. An advertisement makes known what was asked for, even

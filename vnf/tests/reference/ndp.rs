@@ -174,7 +174,10 @@ fn namesake(world: &World, bytes: &[u8], frame_source: [u8; 6], to_group: bool) 
     }
     let target = ipv6_at(message, 8);
     let whose = link_layer(&message[24..], 2).ok()?.unwrap_or(frame_source);
-    is_ours_alone(world, target).then(|| claim(whose, world.internal.mac, "ndp"))
+    if is_ours_alone(world, target) {
+        return Some(claim(whose, world.internal.mac, "ndp"));
+    }
+    world.br_addresses.contains(&target).then_some(Verdict::Ignore("ndp"))
 }
 
 /// N2, RFC 3810 section 6.2: a query of a neighbour, marked as the protocol wants it, that asks
