@@ -147,7 +147,8 @@ fn next_hops<A: Copy + Ord + Display>(list: &[A], side: Side, reader: &mut Reade
         let count = list.len();
         reader.wrong(&key, format!("names {count} routers: at most {MOST_NEXT_HOPS}"));
     }
-    if list.is_empty() && reader.has(&key) && reader.is_right(&key) {
+    let alone = !reader.has(&format!("{side}.next-hop-mac"));
+    if list.is_empty() && alone && reader.has(&key) && reader.is_right(&key) {
         reader
             .wrong(&key, "is empty: the address of the router on this side, or a list".to_owned());
     }

@@ -194,6 +194,7 @@ fn digits(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::AlarmKind;
     use std::sync::Arc;
 
     fn two_workers() -> [Arc<WorkerCounters>; 2] {
@@ -283,6 +284,11 @@ mod tests {
         let ignored = IgnoreReason::ALL.iter().map(|reason| (reason.name(), reason.meaning()));
         for (name, meaning) in drops.chain(ignored) {
             let line = format!("| `{name}` | {} |", meaning.trim());
+            assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
+        }
+        for alarm in AlarmKind::ALL {
+            let (name, meaning) = (alarm.name(), alarm.meaning().trim());
+            let line = format!("| `{name}` | {meaning} | {} |", alarm.remedy());
             assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
         }
         let counters = InterfaceTotals::default().named().into_iter().map(|(name, _)| name);
