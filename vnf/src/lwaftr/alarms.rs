@@ -1,5 +1,6 @@
 //! What is wrong on the links, told from what is known of the neighbours (N1, N2, N3).
 
+use super::neighbours::Hop;
 use super::snapshot::Snapshot;
 use crate::side::Side;
 use crate::telemetry::{Alarm, AlarmKind, NextHopStatus};
@@ -47,8 +48,8 @@ pub(super) fn next_hops(snapshot: &Snapshot, side: Side) -> Vec<NextHopStatus> {
         let (address, mac) = (None, Some(mac));
         return vec![NextHopStatus { address, mac, answers: true, in_use: true }];
     }
-    let chosen = snapshot.neighbours.chosen(side).map(|hop| hop.address());
-    let status = |hop: &super::neighbours::Hop| NextHopStatus {
+    let chosen = snapshot.neighbours.chosen(side).map(Hop::address);
+    let status = |hop: &Hop| NextHopStatus {
         address: Some(hop.address()),
         mac: hop.mac(),
         answers: hop.mac().is_some() && !hop.is_silent(),

@@ -84,7 +84,7 @@ impl Queries {
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.seed);
         hasher.write_u64(self.heard);
-        (u128::from(hasher.finish()) * (u128::from(most) + 1) >> 64) as u64
+        ((u128::from(hasher.finish()) * (u128::from(most) + 1)) >> 64) as u64
     }
 
     /// The next answer that is due: to which group, unspecified for all, and in which version.
