@@ -63,6 +63,7 @@ impl Lab {
         let relay = Relay::new(RelayParts {
             pool: NoPool,
             counters: Arc::clone(&counters),
+            worker: 0,
             workers: 1,
             runs_timers: false,
             announces: false,

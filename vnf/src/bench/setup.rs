@@ -144,6 +144,7 @@ fn worker(
     let relay = Relay::new(RelayParts {
         pool: pools.for_worker(),
         counters: Arc::clone(&counters),
+        worker: 0,
         workers: 1,
         runs_timers: true,
         announces: false,

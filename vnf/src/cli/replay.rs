@@ -112,7 +112,7 @@ fn report(args: &Args, session: &Session) -> Result<(), Failure> {
             .map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))?;
         return Ok(());
     }
-    print(&crate::telemetry::stats_text(&json)).map(|_| ())
+    print(&crate::telemetry::stats_text(&json, false)).map(|_| ())
 }
 
 impl From<CaptureError> for Failure {

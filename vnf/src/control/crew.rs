@@ -60,6 +60,7 @@ impl Crew {
         let relay = Relay::new(RelayParts {
             pool,
             counters: Arc::clone(&counters),
+            worker: number,
             workers,
             runs_timers: number == 0,
             announces: true,

@@ -19,6 +19,10 @@ use crate::telemetry::{
     AlarmBook, LatencyBook, LatencyReader, PortStats, WorkerCounters, add_links, stats_json,
 };
 
+/// Why there are no counters of softwires.
+pub const NOT_COUNTED: &str =
+    "what each softwire carries is not counted: set softwires.counters = true and reload";
+
 /// How long a worker may take to hand over its histograms; a stopped one must not block us.
 const LATENCY_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -47,6 +51,8 @@ pub struct Control {
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever reads the table; parts of it are not freed meanwhile.
     reading: Arc<()>,
+    /// Held by whoever compares two looks at the table's counters.
+    pub(super) looking: tokio::sync::Mutex<()>,
     started: Instant,
     started_at: SystemTime,
 }
@@ -71,6 +77,7 @@ impl Control {
             alarms: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
             reading: Arc::new(()),
+            looking: tokio::sync::Mutex::new(()),
             started: Instant::now(),
             started_at: SystemTime::now(),
         }
@@ -213,6 +220,14 @@ impl Control {
         }
     }
 
+    /// Says no when what softwires carry is not counted.
+    pub(super) fn must_count(&self) -> Result<(), ControlError> {
+        if self.view().snapshot.table.counts() {
+            return Ok(());
+        }
+        Err(ControlError::refused(NOT_COUNTED))
+    }
+
     /// The counters; see docs/counters.md.
     #[must_use]
     pub fn stats(&self) -> Value {
@@ -307,7 +322,7 @@ fn parse(csv: &str, editor: &Editor) -> Result<file::Parsed, ControlError> {
 }
 
 /// Runs something that takes its time on a thread of its own.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ControlError> {
     tokio::task::spawn_blocking(work)

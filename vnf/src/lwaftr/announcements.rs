@@ -105,6 +105,7 @@ mod tests {
         Relay::new(RelayParts {
             pool: HeapPool,
             counters: Arc::default(),
+            worker: 0,
             workers: 1,
             runs_timers: true,
             announces: true,

@@ -63,6 +63,7 @@ impl Session {
         let relay = Relay::new(RelayParts {
             pool: HeapPool,
             counters: counters.clone(),
+            worker: 0,
             workers: 1,
             runs_timers: true,
             announces: false,
