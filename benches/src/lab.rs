@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vnf::config;
 use vnf::frame::{BURST, Burst, FramePool, TxBurst, TxQueue};
 use vnf::generate::{Network, Request, generate};
-use vnf::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use vnf::lwaftr::{Relay, RelayParts, Snapshot};
 use vnf::replay::{CaptureReader, MACS};
 use vnf::side::Side;
 use vnf::telemetry::WorkerCounters;
@@ -63,10 +63,10 @@ impl Lab {
         let relay = Relay::new(RelayParts {
             pool: NoPool,
             counters: Arc::clone(&counters),
-            next_hops: Arc::new(NextHops::default()),
             worker: 0,
             workers: 1,
             runs_timers: false,
+            announces: false,
             seed: 0,
         });
         Self {

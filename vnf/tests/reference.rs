@@ -94,6 +94,7 @@ fn throw(
     let (mut thrown, mut now) = (0, 0);
     let mut expected = [Tally::default(), Tally::default()];
     let mut identifications = Identifications::default();
+    let mut reports = 0;
     while thrown < count {
         let rng = generator.rng();
         let side = if rng.chance(50) { Arrived::External } else { Arrived::Internal };
@@ -106,10 +107,17 @@ fn throw(
         for (side, verdict) in &judged {
             tally(&mut expected, *side, verdict);
             *seen.entry(name(verdict)).or_default() += 1;
+            if *verdict == Verdict::Conflict {
+                *seen.entry("conflict").or_default() += 1;
+            }
         }
         let slices: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
         session.receive_burst(side.into(), now, &slices);
         let mut got = session.take_output();
+        // Answers to queries come when they please.
+        let all = got.len();
+        got.retain(|(_, frame)| !is_listener_report(frame));
+        reports += all - got.len();
         identifications.check_and_clear(&mut got);
         let mut wanted: Vec<(Side, Vec<u8>)> = judged.iter().flat_map(sent).collect();
         // Within a burst errors may overtake what is forwarded.
@@ -129,6 +137,15 @@ fn throw(
         thrown += frames.len();
     }
     balanced(&session);
+    assert!(reports > 0 || count < 10_000, "no router that asked was answered");
+}
+
+/// A multicast listener report of either version.
+fn is_listener_report(frame: &[u8]) -> bool {
+    let start = if frame[12..14] == [0x81, 0] { 18 } else { 14 };
+    frame[start] >> 4 == 6
+        && frame.get(start + 6) == Some(&0)
+        && matches!(frame.get(start + 48), Some(131 | 143))
 }
 
 /// The model's verdicts, each with the side its frame belongs to.
@@ -154,7 +171,10 @@ fn sent((side, verdict): &(Arrived, Verdict)) -> Vec<(Side, Vec<u8>)> {
         Verdict::Hairpin(pieces) => on(here, pieces),
         Verdict::Answer(frame) | Verdict::Drop(_, Some(frame)) => vec![(here, frame.clone())],
         Verdict::Consume(Some((side, report))) => vec![((*side).into(), report.clone())],
-        Verdict::Drop(_, None) | Verdict::Consume(None) | Verdict::Ignore(_) => Vec::new(),
+        Verdict::Drop(_, None)
+        | Verdict::Consume(None)
+        | Verdict::Conflict
+        | Verdict::Ignore(_) => Vec::new(),
     }
 }
 
@@ -164,6 +184,7 @@ fn tally(tallies: &mut [Tally; 2], side: Arrived, verdict: &Verdict) {
     let here = Side::from(side);
     tallies[here.index()].add(name(verdict), 1);
     let (out, pieces) = match verdict {
+        Verdict::Conflict => return tallies[here.index()].add("address-conflicts", 1),
         Verdict::Forward(pieces) => (here.other(), pieces.len()),
         Verdict::Hairpin(pieces) => (here, pieces.len()),
         _ => return,
@@ -207,7 +228,7 @@ fn name(verdict: &Verdict) -> &'static str {
         Verdict::Forward(_) => "forwarded",
         Verdict::Hairpin(_) => "hairpinned",
         Verdict::Answer(_) => "answered",
-        Verdict::Consume(_) => "consumed",
+        Verdict::Consume(_) | Verdict::Conflict => "consumed",
         Verdict::Ignore(reason) | Verdict::Drop(reason, _) => reason,
     }
 }
@@ -255,5 +276,6 @@ fn every_fate_was_seen(seen: &BTreeMap<&'static str, u64>) {
     let missing: Vec<&str> =
         names.filter(|name| !OTHERWISE.contains(name) && !seen.contains_key(name)).collect();
     assert!(missing.is_empty(), "no frame was dropped as {missing:?}");
+    assert!(seen.contains_key("conflict"), "nobody claimed an address of ours");
     assert!(seen["forwarded"] > 300_000 && seen["hairpinned"] > 10_000, "{seen:?}");
 }

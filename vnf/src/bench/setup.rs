@@ -18,7 +18,7 @@ use crate::control::cpus::Cpus;
 use crate::control::{ControlError, Publisher};
 use crate::dpdk::{Eal, EalConfig, Hugepages, Mempool, Pools, ThreadRegistration, Tsc};
 use crate::frame::plan::{PoolPlan, SMALL_ROOM};
-use crate::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use crate::lwaftr::{Relay, RelayParts, Snapshot};
 use crate::memory::{Generations, Reader};
 use crate::replay::{CaptureError, MACS};
 use crate::telemetry::{LatencyRecorder, WorkerCounters};
@@ -200,10 +200,10 @@ fn worker(
     let relay = Relay::new(RelayParts {
         pool: pools.for_worker(),
         counters: Arc::clone(&counters),
-        next_hops: Arc::new(NextHops::default()),
         worker,
         workers,
         runs_timers: worker == 0,
+        announces: false,
         seed: worker as u64,
     });
     let worker = Worker {

@@ -141,12 +141,14 @@ fn interface<A: Display, N: Display>(
         text.field("promiscuous", "frames to any unicast MAC are taken");
     }
     text.field("address", join(&interface.addresses));
-    let next_hop = match (&interface.next_hop, interface.next_hop_mac) {
-        (Some(address), None) => format!("{address}, resolved by {resolution}"),
-        (Some(address), Some(mac)) => {
-            format!("always {mac}; {address} is not resolved, as next-hop-mac is given")
+    let addresses = join(&interface.next_hops);
+    let next_hop = match (&interface.next_hops[..], interface.next_hop_mac) {
+        ([], mac) => format!("always {}", mac.unwrap_or_default()),
+        (_, Some(mac)) => {
+            format!("always {mac}; {addresses}: not resolved, as next-hop-mac is given")
         }
-        (None, mac) => format!("always {}", mac.unwrap_or_default()),
+        ([_], None) => format!("{addresses}, resolved by {resolution}"),
+        (_, None) => format!("the first that answers of {addresses}, resolved by {resolution}"),
     };
     text.field("next hop", next_hop);
 }

@@ -151,13 +151,13 @@ impl Config {
                 link: external_link,
                 addresses: self.external.addresses.clone(),
                 proxy_arp: self.external.proxy_arp,
-                next_hop: next_hop(&self.external, Ipv4Addr::UNSPECIFIED),
+                next_hop: next_hop(&self.external),
             },
             internal: Internal {
                 link: internal_link,
                 addresses: self.internal.addresses.clone(),
                 link_local: self.internal.link_local.unwrap_or(internal_link.mac.link_local()),
-                next_hop: next_hop(&self.internal, Ipv6Addr::UNSPECIFIED),
+                next_hop: next_hop(&self.internal),
             },
             on_a_stick: self.on_a_stick(),
             br_addresses: self.softwires.br_addresses.clone(),
@@ -222,10 +222,10 @@ fn link<A, N>(interface: &Interface<A, N>, port_mac: MacAddr) -> Link {
     }
 }
 
-/// A fixed MAC address wins; `none` stands for the absence of both, which the checks refuse.
-fn next_hop<A: Copy, N>(interface: &Interface<A, N>, none: A) -> NextHop<A> {
+/// A fixed MAC address wins; the checks refuse the absence of both.
+fn next_hop<A: Clone, N>(interface: &Interface<A, N>) -> NextHop<A> {
     match interface.next_hop_mac {
         Some(mac) => NextHop::Fixed(mac),
-        None => NextHop::Address(interface.next_hop.unwrap_or(none)),
+        None => NextHop::Addresses(interface.next_hops.clone()),
     }
 }

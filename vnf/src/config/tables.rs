@@ -113,8 +113,8 @@ pub struct Interface<A, N> {
     pub promiscuous: bool,
     /// Answer ARP for every softwire's address (external side only).
     pub proxy_arp: bool,
-    /// The router that gets everything that leaves here.
-    pub next_hop: Option<A>,
+    /// The routers that get everything that leaves here: the first that answers.
+    pub next_hops: Vec<A>,
     /// Its MAC address, when it is not to be asked for.
     pub next_hop_mac: Option<MacAddr>,
     /// The next hop is reached directly although no prefix of ours covers it.
@@ -137,7 +137,7 @@ impl<A, N> Default for Interface<A, N> {
             mtu: 1500,
             promiscuous: false,
             proxy_arp: false,
-            next_hop: None,
+            next_hops: Vec::new(),
             next_hop_mac: None,
             on_link: false,
         }
@@ -152,7 +152,7 @@ fn interface_keys<A: Text, N: Text>() -> Vec<Key<Interface<A, N>>> {
         "vlan" OPTIONAL vlan = Integer(0, 4094);
         "mtu" OPTIONAL mtu = Integer(1280, 9000);
         "promiscuous" FIXED promiscuous = Boolean;
-        "next-hop" OPTIONAL next_hop = Maybe(Parsed);
+        "next-hop" OPTIONAL next_hops = List(Parsed);
         "next-hop-mac" OPTIONAL next_hop_mac = Maybe(Parsed);
         "on-link" OPTIONAL on_link = Boolean;
     ]

@@ -16,9 +16,10 @@ use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Direction, Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
+use crate::wire::ethernet::Ethernet;
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{icmpv4, icmpv6, protocol};
+use crate::wire::{MacAddr, icmpv4, icmpv6, protocol};
 
 /// A tunnelled packet that awaits the binding table's answer about its source: only what cannot be
 /// read from the frame again.
@@ -100,9 +101,11 @@ impl<P: FramePool> Relay<P> {
         if ethernet.destination.is_multicast() && !to_group {
             return Err(DropReason::MulticastFrame.into());
         }
-        check_source(cx, b4)?;
+        if let Err(reason) = check_source(cx, b4) {
+            return Err(self.hear_namesake(cx, &ethernet, &packet).unwrap_or(reason.into()));
+        }
         let upper = packet.upper().map_err(|malformed| {
-            self.report_option(cx, &packet, bytes, malformed);
+            self.report_option(cx, &packet, bytes, malformed, ethernet.source);
             DropReason::from(malformed)
         })?;
         let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
@@ -124,12 +127,14 @@ impl<P: FramePool> Relay<P> {
         packet: &Ipv6<'_>,
         bytes: &[u8],
         malformed: ipv6::Malformed,
+        station: MacAddr,
     ) {
         let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
         if cx.snapshot.is_own_ipv6(packet.destination()) && !may_carry_error(packet) {
             let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
             let error = Icmpv6Error::UnknownOption(at);
-            self.icmpv6_error(cx, error, about, packet.destination(), packet.source());
+            let ends = (packet.destination(), packet.source());
+            self.icmpv6_error(cx, error, about, ends, station);
         }
     }
 
@@ -167,7 +172,8 @@ impl<P: FramePool> Relay<P> {
         }
         if upper == protocol::UDP {
             let about = frame.bytes().get(place.start..place.start + place.len).unwrap_or_default();
-            self.icmpv6_error(cx, Icmpv6Error::PortUnreachable, about, destination, source);
+            let (error, ends) = (Icmpv6Error::PortUnreachable, (destination, source));
+            self.icmpv6_error(cx, error, about, ends, station(frame.bytes()));
         }
         DropReason::UnsupportedProtocol.into()
     }
@@ -288,10 +294,16 @@ impl<P: FramePool> Relay<P> {
         });
         if cx.snapshot.settings.policy.generate_icmpv6_errors && tells {
             let about = about.get(..place.len).unwrap_or(about);
-            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, br, b4);
+            let station = station(frame.bytes());
+            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, (br, b4), station);
         }
         reason.into()
     }
+}
+
+/// Where a frame came from.
+fn station(frame: &[u8]) -> MacAddr {
+    Ethernet::parse(frame).map(|ethernet| ethernet.source).unwrap_or_default()
 }
 
 /// P4: an IPv6 source that cannot be one.

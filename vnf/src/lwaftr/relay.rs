@@ -8,7 +8,7 @@ use super::fragment::Identifications;
 use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
-use super::neighbours::{NextHops, Resolver};
+use super::mld::Queries;
 use super::outbox::{Fate, Outbox, Received, Sent};
 use super::snapshot::Snapshot;
 use super::verdict::Verdict;
@@ -23,14 +23,14 @@ pub struct RelayParts<P> {
     pub pool: P,
     /// What it counts.
     pub counters: Arc<WorkerCounters>,
-    /// What all workers know of the next hops.
-    pub next_hops: Arc<NextHops>,
     /// Which of the workers this is, from 0.
     pub worker: usize,
     /// How many workers share the rate limits.
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
     pub runs_timers: bool,
+    /// Whether it announces its addresses when it starts (N1, N2); a replay has nobody to tell.
+    pub announces: bool,
     /// Of everything random; a process takes an unpredictable one.
     pub seed: u64,
 }
@@ -41,13 +41,14 @@ pub struct Relay<P: FramePool> {
     pub(super) pool: P,
     pub(super) worker: usize,
     pub(super) counters: Arc<WorkerCounters>,
-    pub(super) next_hops: Arc<NextHops>,
     pub(super) limiter: Limiter,
     pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
     exemplified: Exemplified,
-    resolver: Option<Resolver>,
+    pub(super) queries: Queries,
+    runs_timers: bool,
+    pub(super) announces: bool,
 }
 
 impl<P: FramePool> Relay<P> {
@@ -58,13 +59,14 @@ impl<P: FramePool> Relay<P> {
             pool: parts.pool,
             worker: parts.worker,
             counters: parts.counters,
-            next_hops: parts.next_hops,
             limiter: Limiter::new(parts.workers, parts.seed),
             identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
             exemplified: Exemplified::default(),
-            resolver: parts.runs_timers.then(Resolver::default),
+            queries: Queries::new(parts.seed),
+            runs_timers: parts.runs_timers,
+            announces: parts.announces,
         }
     }
 
@@ -82,9 +84,9 @@ impl<P: FramePool> Relay<P> {
             frame.prefetch_bytes();
         }
         self.exemplified = Exemplified::default();
-        self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
+        self.receive_from(&Context::new(snapshot, now), side, burst);
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &self.next_hops, now));
+            self.release(&Context::new(snapshot, now));
         }
     }
 
@@ -108,20 +110,16 @@ impl<P: FramePool> Relay<P> {
 
     /// Runs what is due by now; what is to be sent waits for [`Self::send`].
     pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
-        let next_hops = Arc::clone(&self.next_hops);
+        let cx = Context::new(snapshot, now);
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &next_hops, now));
+            self.release(&cx);
         }
-        let Some(mut resolver) = self.resolver.take() else { return };
-        for side in Side::BOTH {
-            if let Some(question) = resolver.due(side, &snapshot.settings, &next_hops, now) {
-                let cx = Context::new(snapshot, &next_hops, now);
-                if self.ask(&cx, question).is_none() {
-                    self.counters.of(side).suppressed_errors.add(1);
-                }
-            }
+        if !self.queries.is_empty() {
+            self.answer_queries(&cx);
         }
-        self.resolver = Some(resolver);
+        if self.runs_timers {
+            self.speak(&cx);
+        }
     }
 
     /// True when frames wait to be sent on this side.

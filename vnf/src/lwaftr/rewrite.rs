@@ -144,3 +144,9 @@ const NOT_ECT: u8 = 0b00;
 const ECT_1: u8 = 0b01;
 const ECT_0: u8 = 0b10;
 const CE: u8 = 0b11;
+
+/// Gives the frame this length; its content is to be written anew.
+pub(super) fn resize<F: Frame>(frame: &mut F, len: usize) -> bool {
+    frame.truncate(len);
+    frame.grow_back(len - frame.bytes().len())
+}

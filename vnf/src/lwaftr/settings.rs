@@ -25,10 +25,10 @@ pub struct Settings {
 impl Settings {
     /// Where there is nobody to ask: next hops that are given by address have this MAC address.
     pub fn know_next_hops(&mut self, mac: MacAddr) {
-        if let NextHop::Address(_) = self.external.next_hop {
+        if let NextHop::Addresses(_) = self.external.next_hop {
             self.external.next_hop = NextHop::Fixed(mac);
         }
-        if let NextHop::Address(_) = self.internal.next_hop {
+        if let NextHop::Addresses(_) = self.internal.next_hop {
             self.internal.next_hop = NextHop::Fixed(mac);
         }
     }
@@ -56,7 +56,7 @@ pub struct External {
     pub addresses: Vec<Ipv4Net>,
     /// Answer ARP for every IPv4 address in the binding table (N1).
     pub proxy_arp: bool,
-    /// The router towards the Internet.
+    /// The router towards the Internet, or several.
     pub next_hop: NextHop<Ipv4Addr>,
 }
 
@@ -69,15 +69,15 @@ pub struct Internal {
     pub addresses: Vec<Ipv6Net>,
     /// Our link-local address: from the MAC unless given (N2).
     pub link_local: Ipv6Addr,
-    /// The router towards the B4s.
+    /// The router towards the B4s, or several.
     pub next_hop: NextHop<Ipv6Addr>,
 }
 
 /// Where everything that leaves by an interface is sent (N3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextHop<A> {
-    /// Resolved by ARP or NDP.
-    Address(A),
+    /// Resolved by ARP or NDP; the first of them that answers.
+    Addresses(Vec<A>),
     /// A MAC address that never changes.
     Fixed(MacAddr),
 }
@@ -311,13 +311,13 @@ pub(super) mod tests {
                 link: link(1),
                 addresses: vec!["192.0.2.1/24".parse().unwrap()],
                 proxy_arp: false,
-                next_hop: NextHop::Address(Ipv4Addr::new(192, 0, 2, 254)),
+                next_hop: NextHop::Addresses(vec![Ipv4Addr::new(192, 0, 2, 254)]),
             },
             internal: Internal {
                 link: link(2),
                 addresses: vec!["2001:db8:1::1/64".parse().unwrap()],
                 link_local: link(2).mac.link_local(),
-                next_hop: NextHop::Address("2001:db8:1::fe".parse().unwrap()),
+                next_hop: NextHop::Addresses(vec!["2001:db8:1::fe".parse().unwrap()]),
             },
             on_a_stick: false,
             br_addresses: vec!["2001:db8::1".parse().unwrap()],

@@ -75,7 +75,8 @@ fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
         Side::External => ethertype::IPV4,
         Side::Internal => ethertype::IPV6,
     };
-    let is_ours = first_eight(head) >> 16 == link.mac.to_u64();
+    // All of the destination, and the source's bit that would make it a group.
+    let is_ours = first_eight(head) & 0xffff_ffff_ffff_0100 == link.mac.to_u64() << 16;
     (is_ours & tag_fits & (kind == carried)).then_some(start)
 }
 

@@ -54,6 +54,8 @@ reasons! {
         VlanMismatch = "vlan-mismatch",
         /// A unicast frame to a MAC address that is not ours (P1).
         NotOurMac = "not-our-mac",
+        /// A frame whose source is a group address: nobody to answer (P1).
+        BadSourceMac = "bad-source-mac",
         /// An IP packet to forward in a broadcast or multicast frame (P1).
         MulticastFrame = "multicast-frame",
         /// An EtherType this side does not carry (P1).

@@ -75,7 +75,7 @@ fn the_base_is_right_and_means_what_it_says() {
     let macs = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];
     let settings = config.settings(macs[0], macs[1]);
     assert_eq!(settings.external.link.mac, macs[0]);
-    assert_eq!(settings.external.next_hop, NextHop::Address([192, 0, 2, 1].into()));
+    assert_eq!(settings.external.next_hop, NextHop::Addresses(vec![[192, 0, 2, 1].into()]));
     assert_eq!(settings.internal.link_local, macs[1].link_local());
     assert_eq!(settings.internal.link.mtu, 1540);
     assert!(!settings.on_a_stick);
@@ -175,9 +175,19 @@ fn off_link_next_hops_are_taken_where_that_is_meant() {
         ("next-hop = \"2001:db8:0:1::1\"", "next-hop = \"2001:db8:9::1\"\non-link = true"),
         ("next-hop = \"2001:db8:0:1::1\"", "next-hop = \"fe80::1\""),
         ("next-hop = \"192.0.2.1\"", "next-hop-mac = \"02:00:00:00:00:01\""),
+        ("next-hop = \"192.0.2.1\"", "next-hop = []\nnext-hop-mac = \"02:00:00:00:00:01\""),
     ] {
         load(changed(old, new).as_bytes(), TABLE.as_bytes()).unwrap();
     }
+}
+
+#[test]
+fn next_hops_keep_their_order() {
+    let toml = changed("next-hop = \"192.0.2.1\"", "next-hop = [\"192.0.2.9\", \"192.0.2.1\"]");
+    let config = load(toml.as_bytes(), TABLE.as_bytes()).unwrap();
+    let settings = config.settings(MacAddr::default(), MacAddr::default());
+    let addresses = [[192, 0, 2, 9].into(), [192, 0, 2, 1].into()];
+    assert_eq!(settings.external.next_hop, NextHop::Addresses(addresses.into()));
 }
 
 #[test]

@@ -90,6 +90,26 @@ fn every_mistake_has_its_message() {
         ),
         (
             "next-hop = \"192.0.2.1\"",
+            "next-hop = []",
+            "relay.toml:4: external.next-hop: is empty: the address of the router on this side, or a list",
+        ),
+        (
+            "next-hop = \"192.0.2.1\"",
+            "next-hop = [\"192.0.2.1\", \"192.0.2.3\", \"192.0.2.1\"]",
+            "relay.toml:4: external.next-hop: names 192.0.2.1 twice: each router once, the preferred one first",
+        ),
+        (
+            "next-hop = \"192.0.2.1\"",
+            "next-hop = [\"192.0.2.1\", \"192.0.2.2\"]",
+            "relay.toml:4: external.next-hop: 192.0.2.2 is our own address: the address of the router towards the Internet",
+        ),
+        (
+            "next-hop = \"2001:db8:0:1::1\"",
+            "next-hop = [\"2001:db8:0:1::11\", \"2001:db8:0:1::12\", \"2001:db8:0:1::13\", \"2001:db8:0:1::14\", \"2001:db8:0:1::15\", \"2001:db8:0:1::16\", \"2001:db8:0:1::17\", \"2001:db8:0:1::18\", \"2001:db8:0:1::19\"]",
+            "relay.toml:8: internal.next-hop: names 9 routers: at most 8",
+        ),
+        (
+            "next-hop = \"192.0.2.1\"",
             "next-hop = \"192.0.2.2\"",
             "relay.toml:4: external.next-hop: 192.0.2.2 is our own address: the address of the router towards the Internet",
         ),

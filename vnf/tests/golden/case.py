@@ -90,6 +90,10 @@ class Frame:
         self._ends("consumed-packets",
                    *([] if report is None else [(side, "originated-packets", report)]))
 
+    def conflicting(self):
+        """Shows that another station has an address of ours: an alarm, and a counter."""
+        self._ends("conflict")
+
     def ignored(self, reason):
         """Is other people's business."""
         self.reason = reason
@@ -121,6 +125,7 @@ class Case:
         self.table_keys = {}  # Further keys of [softwires].
         self.table_file = None  # Text of a CSV table, instead of inline softwires.
         self.arguments = []
+        self.alarms = []  # Those that are raised in the end: (name, side, about).
         self.frames = []
         self.clock = 0
 
@@ -186,7 +191,10 @@ def counters(frames, vlans):
         size = len(tagged(frame.data, vlans[frame.side]))
         add(frame.side, "in-packets", 1)
         add(frame.side, "in-bytes", size)
-        if frame.fate.startswith("drops"):
+        if frame.fate == "conflict":
+            add(frame.side, "consumed-packets", 1)
+            add(frame.side, "address-conflicts", 1)
+        elif frame.fate.startswith("drops"):
             add_reason(frame.side, "drops", frame.reason, size)
             if frame.fate == "drops-suppressed":
                 add(frame.side, "suppressed-errors", 1)
@@ -259,7 +267,9 @@ def write(c, directory, wiring_name, header):
                 for f in c.frames for to, _, data in f.sent if to == side]
         write_pcap(directory / f"{name}-in.pcap", came)
         write_pcap(directory / f"{name}-out.pcap", left)
-    (directory / "counters.json").write_text(json.dumps(counters(c.frames, vlans), indent=1))
+    alarms = [dict(zip(("name", "side", "about"), alarm)) for alarm in c.alarms]
+    stats = counters(c.frames, vlans) | {"alarms": alarms}
+    (directory / "counters.json").write_text(json.dumps(stats, indent=1))
     (directory / "case.json").write_text(json.dumps(header | {"arguments": c.arguments}, indent=1))
 
 

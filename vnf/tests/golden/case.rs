@@ -82,6 +82,7 @@ impl Case {
         let expected = json(&self.directory.join("counters.json"));
         let got = json(&self.directory.join("counters-got.json"));
         problems.extend(compare::counters(&expected, &got));
+        problems.extend(compare::alarms(&expected, &got));
         problems.extend(compare::identity(&got));
         problems
     }

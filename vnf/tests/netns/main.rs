@@ -4,6 +4,7 @@
 #![cfg(feature = "dpdk")]
 
 mod lab;
+mod neighbours;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -47,6 +47,28 @@ pub(crate) fn well_formed<'a>(
     bytes: &'a [u8],
     to_group: bool,
 ) -> Passed<Packet6<'a>> {
+    let whole = whole(bytes)?;
+    // P1: a unicast packet in a group frame.
+    if to_group && !whole.destination().is_multicast() {
+        return drop("multicast-frame");
+    }
+    let source = whole.source();
+    if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
+        return drop("ipv6-bad-source");
+    }
+    let (protocol, payload) = walk(world, whole)?;
+    Ok(Packet6 { protocol, payload, ..whole })
+}
+
+/// The same packet whatever its source is, if it is well-formed otherwise.
+pub(crate) fn any_source<'a>(world: &World, bytes: &'a [u8]) -> Option<Packet6<'a>> {
+    let whole = whole(bytes).ok()?;
+    let (protocol, payload) = walk(world, whole).ok()?;
+    Some(Packet6 { protocol, payload, ..whole })
+}
+
+/// P2: the fixed header, and as many bytes as it says.
+fn whole(bytes: &[u8]) -> Passed<Packet6<'_>> {
     if bytes.len() < 40 {
         return drop("ipv6-truncated");
     }
@@ -58,17 +80,7 @@ pub(crate) fn well_formed<'a>(
         return drop("ipv6-truncated");
     }
     let bytes = &bytes[..len];
-    // P1: a unicast packet in a group frame.
-    if to_group && !ipv6_at(bytes, 24).is_multicast() {
-        return drop("multicast-frame");
-    }
-    let source = ipv6_at(bytes, 8);
-    if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
-        return drop("ipv6-bad-source");
-    }
-    let whole = Packet6 { bytes, protocol: bytes[6], payload: &bytes[40..] };
-    let (protocol, payload) = walk(world, whole)?;
-    Ok(Packet6 { protocol, payload, ..whole })
+    Ok(Packet6 { bytes, protocol: bytes[6], payload: &bytes[40..] })
 }
 
 /// P4: hop-by-hop options (first or not at all), destination options, routing headers.

@@ -118,6 +118,7 @@ impl Tally {
         tally.add("hairpinned", totals.hairpinned);
         tally.add("answered", totals.answered);
         tally.add("consumed", totals.consumed);
+        tally.add("address-conflicts", totals.address_conflicts);
         tally.add("extra-fragments", totals.extra_fragments);
         tally.add("suppressed", totals.suppressed_errors);
         tally.add("held", totals.held + totals.absorbed + totals.reassembled);

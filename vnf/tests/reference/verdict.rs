@@ -13,6 +13,8 @@ pub(crate) enum Verdict {
     Answer(Vec<u8>),
     /// Was for the relay, which says nothing to its sender, but may tell somebody on a side.
     Consume(Option<(Arrived, Vec<u8>)>),
+    /// Shows that somebody else has an address of ours.
+    Conflict,
     /// Is other people's, by name.
     Ignore(&'static str),
     /// Is dropped, by name; an ICMP error may leave on the side it came from.
