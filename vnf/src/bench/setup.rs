@@ -74,6 +74,7 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     let pools = Pools::new(&eal, "bench", &plan, None)?;
     let mut settings = config.settings(MACS[0], MACS[1]);
     settings.know_next_hops(NEXT_HOP);
+    crate::control::accelerate_filters(&mut settings.filters);
     let snapshot = Snapshot::new(settings, Arc::clone(writer.table()));
     let ports = ports(&config, &pools, external, internal);
     let cpu = cpus.workers.first().copied().unwrap_or_default();
