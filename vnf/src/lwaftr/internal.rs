@@ -309,11 +309,11 @@ fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
     Ok(())
 }
 
-/// Is this tunnelled packet an echo request to an external address of ours? No filter is asked
+/// Is this tunnelled packet a whole echo request to an external address of ours? No filter is asked
 /// about it (Q1).
 #[cold]
 fn is_echo_to_us(cx: &Context<'_>, inner: &[u8]) -> bool {
-    Ipv4::parse_embedded(inner).is_ok_and(|packet| {
+    Ipv4::parse(inner).is_ok_and(|packet| {
         packet.protocol() == protocol::ICMPV4
             && cx.snapshot.is_own_ipv4(packet.destination())
             && !packet.is_fragment()
