@@ -59,10 +59,6 @@ const FUNCTIONS: &[&str] = &[
     // packets
     "rte_eth_rx_burst",
     "rte_eth_tx_burst",
-    // filters
-    "rte_bpf_load",
-    "rte_bpf_get_jit",
-    "rte_bpf_destroy",
 ];
 
 const TYPES: &[&str] = &[
@@ -107,7 +103,7 @@ const OPAQUE: &[&str] = &[
 ];
 
 /// What a dynamic link needs. Drivers are plugins that EAL loads by itself.
-const SHARED: &[&str] = &["rte_bpf", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_eal"];
+const SHARED: &[&str] = &["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_eal"];
 
 /// What a static link holds whole, because drivers announce themselves by constructors that
 /// nobody calls by name: the drivers `docs/` promises for images, and the libraries they use.
@@ -272,8 +268,6 @@ fn name_libraries() {
         for name in STATIC {
             println!("cargo::rustc-link-lib=static:+whole-archive,-bundle={name}");
         }
-        // Not whole: what of it reads ELF files needs one more library.
-        println!("cargo::rustc-link-lib=static:-bundle=rte_bpf");
         for name in SYSTEM {
             println!("cargo::rustc-link-lib=dylib={name}");
         }

@@ -5,7 +5,6 @@
 
 #include <rte_config.h>
 
-#include <rte_bpf.h>
 #include <rte_bus.h>
 #include <rte_cycles.h>
 #include <rte_dev.h>

@@ -27,15 +27,12 @@ fn filters(criterion: &mut Criterion) {
         group.bench_function("interpreter", |bench| {
             bench.iter(|| filter.matches(black_box(&packet)));
         });
-        #[cfg(feature = "dpdk")]
-        {
-            let mut native = filter.clone();
-            vnf::dpdk::accelerate(&mut native).expect("machine code");
-            assert!(native.matches(&packet), "{expression}");
-            group.bench_function("machine_code", |bench| {
-                bench.iter(|| native.matches(black_box(&packet)));
-            });
-        }
+        let mut native = filter.clone();
+        native.accelerate().expect("memory for machine code");
+        assert!(native.matches(&packet), "{expression}");
+        group.bench_function("machine_code", |bench| {
+            bench.iter(|| native.matches(black_box(&packet)));
+        });
         group.finish();
     }
 }

@@ -284,10 +284,8 @@ fn filters_are_switched_on_and_off_by_reloads() {
     instance.files.replace_in_config(next_hop, &with);
     let said = instance.ok(&["reload"]);
     assert!(said.contains("external.ingress-filter: (none) -> \"udp port 53\""), "{said}");
-    if cfg!(feature = "dpdk") {
-        let log = instance.files.log();
-        assert!(log.contains("external.ingress-filter: ") && log.contains("machine code"), "{log}");
-    }
+    let log = instance.files.log();
+    assert!(log.contains("external.ingress-filter: ") && log.contains("machine code"), "{log}");
     instance.files.replace_in_config("udp port 53", "udp prt 53");
     let words = instance.fails(1, &["reload"]);
     assert!(words.contains("lwaftr.toml:10: external.ingress-filter: \"prt\" cannot"), "{words}");

@@ -1,5 +1,5 @@
-//! Q1: filters say the same whoever runs them: libpcap itself, our interpreter, and the machine code
-//! of DPDK builds; and a reload switches them while a relay runs.
+//! Q1: filters say the same whoever runs them: libpcap itself, our interpreter, and our machine
+//! code; and a reload switches them while a relay runs.
 
 #[path = "filters/packets.rs"]
 mod packets;
@@ -86,7 +86,6 @@ struct Engines {
     expression: String,
     libpcap: BpfProgram,
     interpreted: Filter,
-    #[cfg(feature = "dpdk")]
     native: Filter,
 }
 
@@ -99,10 +98,9 @@ impl Engines {
         Self {
             expression: expression.to_owned(),
             libpcap,
-            #[cfg(feature = "dpdk")]
             native: {
                 let mut native = interpreted.clone();
-                let bytes = vnf::dpdk::accelerate(&mut native).unwrap();
+                let bytes = native.accelerate().unwrap();
                 assert!(native.is_accelerated() && bytes > 0);
                 native
             },
@@ -114,7 +112,6 @@ impl Engines {
     fn matches(&self, packet: &[u8]) -> bool {
         let verdict = self.libpcap.filter(packet);
         assert_eq!(self.interpreted.matches(packet), verdict, "{} {packet:02x?}", self.expression);
-        #[cfg(feature = "dpdk")]
         assert_eq!(self.native.matches(packet), verdict, "{} {packet:02x?}", self.expression);
         verdict
     }
@@ -185,7 +182,7 @@ fn q1_what_cannot_be_converted_is_refused() {
         ["ip6 protochain 6", "ip protochain 17", "protochain 58", "inbound", "outbound"]
     {
         let text = Filter::new(expression).unwrap_err();
-        assert!(text.contains("cannot be converted to eBPF"), "{expression}: {text}");
+        assert!(text.contains("cannot be converted to machine code"), "{expression}: {text}");
     }
     for expression in ["vlan", "vlan 5 and ip", "ether host 02:00:00:00:00:01", "arp", "mpls"] {
         assert!(Filter::new(expression).is_err(), "{expression}");

@@ -4,16 +4,13 @@ use crate::lwaftr::Filters;
 
 /// Makes machine code of every filter. Where that cannot be, the filter is interpreted: its verdicts
 /// are the same, and it is said in the log.
-#[cfg(feature = "dpdk")]
 pub(crate) fn accelerate(filters: &mut Filters) {
     for (key, filter) in filters.each().filter(|(_, filter)| !filter.is_accelerated()) {
-        match crate::dpdk::accelerate(filter) {
+        match filter.accelerate() {
             Ok(bytes) => tracing::info!("{key}: {bytes} bytes of machine code"),
-            Err(error) => tracing::warn!("{key}: {error}; it is interpreted, which is slower"),
+            Err(error) => tracing::warn!(
+                "{key}: no memory for machine code ({error}): it is interpreted, which is slower"
+            ),
         }
     }
 }
-
-/// Without DPDK there is nothing that makes machine code.
-#[cfg(not(feature = "dpdk"))]
-pub(crate) fn accelerate(_filters: &mut Filters) {}

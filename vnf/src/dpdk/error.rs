@@ -114,13 +114,6 @@ pub enum DpdkError {
         most: u16,
     },
 
-    /// No machine code can be made of a filter.
-    #[error("no machine code can be made of the filter: {cause}")]
-    Filter {
-        /// DPDK's reason and its last words.
-        cause: Cause,
-    },
-
     /// A step of setting a port up failed.
     #[error("port `{port}`: {step} failed: {cause}")]
     Setup {

@@ -136,7 +136,7 @@ mod tests {
             ("tcp port 99999", "illegal port number", "99999"),
             ("ip6 host 192.0.2.1", "modifier applied to", "ip6"),
             ("vlan 5 and ip", "no VLAN support", "vlan"),
-            ("tcp and ip6 protochain 6", "cannot be converted to eBPF", "protochain"),
+            ("tcp and ip6 protochain 6", "cannot be converted to machine code", "protochain"),
             ("ip and inbound", "not in the packet", "inbound"),
             ("ip[70000] = 1", "which no packet has", "70000"),
             ("arp", "from their IPv4 or IPv6 header on", "arp"),

@@ -1,15 +1,14 @@
 //! The instructions of the classic packet filter machine: an accumulator A, an index X and sixteen
 //! words of memory. A [`Program`] has been checked: it ends, it jumps forward only and within
-//! itself, and it can be translated faithfully.
+//! itself, and it can become machine code.
 
 use std::fmt;
 
-/// The most instructions of a program: each becomes at most six of the extended machine, whose jumps
-/// skip at most 32 767.
+/// The most instructions of a program, as other machines have it, too.
 const LONGEST: usize = 4096;
 
 /// Words of memory.
-pub(super) const WORDS: usize = 16;
+pub(super) use crate::memory::code::WORDS;
 
 /// The longest packet there is a point in looking into.
 const LONGEST_PACKET: u32 = 65_535;
@@ -110,7 +109,7 @@ pub(super) enum Instruction {
     XToA,
 }
 
-/// Why a program is refused: what it does that cannot be translated.
+/// Why a program is refused: what it does that cannot be converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unsupported {
     /// It jumps back.
@@ -128,12 +127,12 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loop => f.write_str(
-                "needs a loop, which cannot be converted to eBPF: protochain walks a chain of \
+                "needs a loop, which cannot be converted to machine code: protochain walks a chain of \
                  headers; proto looks at the first one only",
             ),
             Self::Metadata => f.write_str(
                 "asks for something that is not in the packet (inbound, outbound and the like), \
-                 which cannot be converted to eBPF: ingress and egress filters are keys of their \
+                 which cannot be converted to machine code: ingress and egress filters are keys of their \
                  own",
             ),
             Self::Beyond(offset) => {
@@ -141,7 +140,7 @@ impl fmt::Display for Unsupported {
             }
             Self::TooLong(length) => write!(
                 f,
-                "comes to {length} instructions, which cannot be converted to eBPF: at most \
+                "comes to {length} instructions, which cannot be converted to machine code: at most \
                  {LONGEST}; networks instead of many hosts make it shorter"
             ),
             Self::Malformed(at) => {

@@ -368,7 +368,7 @@ fn a_filter_that_is_wrong_is_shown_with_the_place() {
         (
             "ip6 protochain 6",
             "relay.toml:9: internal.ingress-filter: needs a loop, which cannot be converted to \
-             eBPF: protochain walks a chain of headers; proto looks at the first one only\n    \
+             machine code: protochain walks a chain of headers; proto looks at the first one only\n    \
              ip6 protochain 6\n        ^^^^^^^^^^",
         ),
         (

@@ -132,7 +132,7 @@ fn q1_q2_a_reload_switches_a_filter_on_and_off_under_a_running_relay() {
     assert!(running.is_forwarded());
     let live = running.snapshots.load();
     let filter = live.settings.filters.ingress[Side::External.index()].clone().unwrap();
-    assert_eq!(filter.is_accelerated(), cfg!(feature = "dpdk"), "an instance runs machine code");
+    assert!(filter.is_accelerated(), "an instance runs machine code");
     drop(filter);
     let changed = running.reload("").unwrap();
     assert_eq!(changed, ["external.ingress-filter: \"udp port 53\" -> (none)"]);
