@@ -113,6 +113,7 @@ fn q1_q2_a_reload_switches_a_filter_on_and_off_under_a_running_relay() {
         pool: HeapPool,
         counters: Arc::clone(&counters),
         next_hops: Arc::new(NextHops::default()),
+        worker: 0,
         workers: 1,
         runs_timers: false,
         seed: 0,
