@@ -78,6 +78,7 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     let pools = Pools::new(&eal, "bench", &plan, None)?;
     let mut settings = config.settings(MACS[0], MACS[1]);
     settings.know_next_hops(NEXT_HOP);
+    crate::control::accelerate_filters(&mut settings.filters);
     let softwires = writer.table().len();
     let workers = cpus.workers.len();
     let (generations, readers) = Generations::new(workers);

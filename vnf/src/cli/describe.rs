@@ -6,6 +6,7 @@ use std::fmt::{Display, Write};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::config::{Config, Idle, Interface};
+use crate::filter::Filter;
 use crate::frame::plan::{LARGE_ROOM, PoolPlan, SMALL_ROOM};
 use crate::softwire::{Softwire, TableWriter};
 
@@ -151,6 +152,20 @@ fn interface<A: Display, N: Display>(
         (_, None) => format!("the first that answers of {addresses}, resolved by {resolution}"),
     };
     text.field("next hop", next_hop);
+    filter(interface.ingress_filter.as_ref(), "ingress filter", "received", text);
+    filter(interface.egress_filter.as_ref(), "egress filter", "to be sent", text);
+}
+
+fn filter(filter: Option<&Filter>, name: &str, which: &str, text: &mut Text) {
+    let Some(filter) = filter else { return };
+    text.field(
+        name,
+        format_args!(
+            "of packets {which}, only those pass that match `{}` ({} instructions)",
+            filter.expression(),
+            filter.program().len()
+        ),
+    );
 }
 
 fn softwires(config: &Config, writer: &TableWriter, table: &Summary, text: &mut Text) {

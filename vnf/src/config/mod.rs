@@ -36,7 +36,7 @@ use self::key::Table;
 use self::reader::Reader;
 use self::rows::Rows;
 use self::tables::InlineSoftwire;
-use crate::lwaftr::{External, Internal, Link, NextHop, Policy, Settings};
+use crate::lwaftr::{External, Filters, Internal, Link, NextHop, Policy, Settings};
 use crate::softwire::{Rules, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
@@ -162,6 +162,13 @@ impl Config {
             on_a_stick: self.on_a_stick(),
             br_addresses: self.softwires.br_addresses.clone(),
             policy: self.policy.clone(),
+            filters: Filters {
+                ingress: [
+                    self.external.ingress_filter.clone(),
+                    self.internal.ingress_filter.clone(),
+                ],
+                egress: [self.external.egress_filter.clone(), self.internal.egress_filter.clone()],
+            },
         }
     }
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::key::{Key, Table, keys};
-use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
+use super::value::{Boolean, Expression, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
+use crate::filter::Filter;
 use crate::lwaftr::{
     DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Hairpinning, MssClamp, Policy, TooBigDf,
 };
@@ -119,6 +120,10 @@ pub struct Interface<A, N> {
     pub next_hop_mac: Option<MacAddr>,
     /// The next hop is reached directly although no prefix of ours covers it.
     pub on_link: bool,
+    /// Packets received that do not match are dropped (Q1).
+    pub ingress_filter: Option<Filter>,
+    /// Packets to be sent that do not match are dropped (Q1).
+    pub egress_filter: Option<Filter>,
 }
 
 /// `[external]`.
@@ -140,6 +145,8 @@ impl<A, N> Default for Interface<A, N> {
             next_hops: Vec::new(),
             next_hop_mac: None,
             on_link: false,
+            ingress_filter: None,
+            egress_filter: None,
         }
     }
 }
@@ -155,6 +162,8 @@ fn interface_keys<A: Text, N: Text>() -> Vec<Key<Interface<A, N>>> {
         "next-hop" OPTIONAL next_hops = List(Parsed);
         "next-hop-mac" OPTIONAL next_hop_mac = Maybe(Parsed);
         "on-link" OPTIONAL on_link = Boolean;
+        "ingress-filter" OPTIONAL ingress_filter = Maybe(Expression);
+        "egress-filter" OPTIONAL egress_filter = Maybe(Expression);
     ]
 }
 

@@ -112,7 +112,7 @@ impl<P: FramePool> Relay<P> {
         });
     }
 
-    /// Everything up to the lookup: P1-P3, N4, I1.
+    /// Everything up to the lookup: P1-P3, N4, Q1, I1.
     #[inline(never)]
     fn classify_external(
         &mut self,
@@ -134,6 +134,9 @@ impl<P: FramePool> Relay<P> {
         let place = Place { start, len: packet.bytes().len() };
         if cx.snapshot.is_own_ipv4(packet.destination()) {
             return Err(self.answer_ipv4(cx, frame, &received.ethernet, place));
+        }
+        if !cx.snapshot.settings.filters.admits(Side::External, packet.bytes()) {
+            return Err(DropReason::FilterIngress.into());
         }
         if packet.protocol() == protocol::ICMPV4 {
             self.admit_icmp(cx, &packet)?;
@@ -160,7 +163,7 @@ impl<P: FramePool> Relay<P> {
         Ok(())
     }
 
-    /// Everything after the lookup: E7, I2, E6, E8, N3, E3.
+    /// Everything after the lookup: E7, I2, E6, E8, N3, E3, Q1.
     #[inline(always)]
     fn enter_tunnel(
         &mut self,
@@ -196,17 +199,25 @@ impl<P: FramePool> Relay<P> {
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
         let most_segment = cx.snapshot.most_segment;
         Changes { decrement_ttl: true, tos: to.tos, most_segment }.make(frame, to.place);
+        let filters = &cx.snapshot.settings.filters;
         if is_too_big {
-            if policy.fragment == Fragment::Outer || dont_fragment {
-                return Ok(self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into())?);
+            let mut place = to.place;
+            if filters.egress[Side::Internal.index()].is_some() {
+                place = leaving_whole(cx, frame, place, ethernet, &outer)?;
             }
-            return Ok(self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into())?);
+            if policy.fragment == Fragment::Outer || dont_fragment {
+                return Ok(self.fragment_outer(frame, place, ethernet, &outer, mtu.into())?);
+            }
+            return Ok(self.fragment_into_tunnel(frame, place, ethernet, &outer, mtu.into())?);
         }
-        if rewrite::encapsulate(frame, to.place, ethernet, &outer) {
-            Ok(())
-        } else {
-            Err(DropReason::NoBuffer.into())
+        if !rewrite::encapsulate(frame, to.place, ethernet, &outer) {
+            return Err(DropReason::NoBuffer.into());
         }
+        let packet = frame.bytes().get(ethernet.header_len()..).unwrap_or_default();
+        if !filters.lets_out(Side::Internal, packet) {
+            return Err(DropReason::FilterEgress.into());
+        }
+        Ok(())
     }
 
     /// E8 with `fragment = "inner"`: each fragment has its own tunnel header.
@@ -247,6 +258,26 @@ impl<P: FramePool> Relay<P> {
             DropReason::NoSoftwire
         }
     }
+}
+
+/// Asks the egress filter about a packet that will be cut, as it would leave if it were not (Q1).
+/// Where the inner packet is afterwards.
+#[cold]
+fn leaving_whole<F: Frame>(
+    cx: &Context<'_>,
+    frame: &mut F,
+    inner: Place,
+    ethernet: &Template,
+    outer: &Outer,
+) -> Result<Place, DropReason> {
+    if !rewrite::encapsulate(frame, inner, ethernet, outer) {
+        return Err(DropReason::NoBuffer);
+    }
+    let packet = frame.bytes().get(ethernet.header_len()..).unwrap_or_default();
+    if !cx.snapshot.settings.filters.lets_out(Side::Internal, packet) {
+        return Err(DropReason::FilterEgress);
+    }
+    Ok(Place { start: ethernet.header_len() + ipv6::HEADER, len: inner.len })
 }
 
 /// P3, but for the header itself.

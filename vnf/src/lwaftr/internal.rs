@@ -83,7 +83,7 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum. Where outer
+    /// Everything up to the lookup: P1, P2, P4, D1, F1, Q1, and D3's lengths and checksum. Where outer
     /// and inner packet are, and how to find the softwire.
     #[inline(never)]
     fn classify_internal(
@@ -113,6 +113,12 @@ impl<P: FramePool> Relay<P> {
             Place { start: place.end() - upper.payload.len(), len: upper.payload.len() };
         if upper.protocol != protocol::IPV4 || !cx.snapshot.is_br(br) {
             return Err(self.not_tunnelled(cx, frame, place, upper.protocol, upper_place));
+        }
+        let whole = bytes.get(..place.len).unwrap_or_default();
+        if !cx.snapshot.settings.filters.admits(Side::Internal, whole)
+            && !is_echo_to_us(cx, upper.payload)
+        {
+            return Err(DropReason::FilterIngress.into());
         }
         let inner = Ipv4::parse(upper.payload).map_err(DropReason::from)?;
         let inner_place = Place { start: upper_place.start, len: inner.bytes().len() };
@@ -178,7 +184,7 @@ impl<P: FramePool> Relay<P> {
         DropReason::UnsupportedProtocol.into()
     }
 
-    /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5. A packet for another B4 is
+    /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1. A packet for another B4 is
     /// given back, to be looked up.
     #[inline(always)]
     fn leave_tunnel(
@@ -245,6 +251,10 @@ impl<P: FramePool> Relay<P> {
         let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
         let most_segment = snapshot.most_segment;
         Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
+        let packet = frame.bytes().get(from.inner.start..from.inner.end()).unwrap_or_default();
+        if !snapshot.settings.filters.lets_out(Side::External, packet) {
+            return Err(DropReason::FilterEgress.into());
+        }
         if is_too_big {
             let front = ethernet.header_len();
             self.fragment_inner(Side::External, frame, from.inner, mtu.into(), front, |_, out| {
@@ -314,6 +324,18 @@ fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
         return Err(DropReason::Ipv6BadSource);
     }
     Ok(())
+}
+
+/// Is this tunnelled packet a whole echo request to an external address of ours? No filter is asked
+/// about it (Q1).
+#[cold]
+fn is_echo_to_us(cx: &Context<'_>, inner: &[u8]) -> bool {
+    Ipv4::parse(inner).is_ok_and(|packet| {
+        packet.protocol() == protocol::ICMPV4
+            && cx.snapshot.is_own_ipv4(packet.destination())
+            && !packet.is_fragment()
+            && packet.payload().first() == Some(&icmpv4::ECHO_REQUEST)
+    })
 }
 
 /// I5: does this packet carry an ICMP error, or can it not be told that it does not?

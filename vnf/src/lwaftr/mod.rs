@@ -60,8 +60,8 @@ pub use held::MOST_HELD;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
-    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, Filters, FlowLabel, Fragment, Hairpinning, Internal,
+    Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 pub use snapshot::Snapshot;
 pub use verdict::Verdict;

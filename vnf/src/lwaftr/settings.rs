@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::filter::Filter;
+use crate::side::Side;
 use crate::wire::MacAddr;
 
 /// Everything that decides a packet's fate besides the binding table.
@@ -20,6 +22,55 @@ pub struct Settings {
     pub br_addresses: Vec<Ipv6Addr>,
     /// The rules that have a choice in them.
     pub policy: Policy,
+    /// What may come in and go out (Q1).
+    pub filters: Filters,
+}
+
+/// What may come in and go out (Q1): the packets that match; all, where there is no filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// Packets received, by side.
+    pub ingress: [Option<Filter>; 2],
+    /// Packets to be sent, by side.
+    pub egress: [Option<Filter>; 2],
+}
+
+impl Filters {
+    /// May this packet, which side `side` has received, come in?
+    #[inline(always)]
+    pub(super) fn admits(&self, side: Side, packet: &[u8]) -> bool {
+        passes(&self.ingress[side.index()], packet)
+    }
+
+    /// May this packet leave by side `side`?
+    #[inline(always)]
+    pub(super) fn lets_out(&self, side: Side, packet: &[u8]) -> bool {
+        passes(&self.egress[side.index()], packet)
+    }
+
+    /// Each filter there is, and its key.
+    pub fn each(&mut self) -> impl Iterator<Item = (String, &mut Filter)> {
+        let Self { ingress, egress } = self;
+        let named = |name| move |(side, filter)| Some((format!("{side}.{name}"), filter?));
+        let sides = |filters: [Option<_>; 2]| Side::BOTH.into_iter().zip(filters);
+        let ingress = sides(ingress.each_mut().map(Option::as_mut));
+        let egress = sides(egress.each_mut().map(Option::as_mut));
+        ingress.filter_map(named("ingress-filter")).chain(egress.filter_map(named("egress-filter")))
+    }
+}
+
+#[inline(always)]
+fn passes(filter: &Option<Filter>, packet: &[u8]) -> bool {
+    match filter {
+        None => true,
+        Some(filter) => asked(filter, packet),
+    }
+}
+
+/// Out of line: without filters, only the question whether there are any is on the fast path.
+#[inline(never)]
+fn asked(filter: &Filter, packet: &[u8]) -> bool {
+    filter.matches(packet)
 }
 
 impl Settings {
@@ -322,6 +373,7 @@ pub(super) mod tests {
             on_a_stick: false,
             br_addresses: vec!["2001:db8::1".parse().unwrap()],
             policy: Policy::default(),
+            filters: Filters::default(),
         }
     }
 }

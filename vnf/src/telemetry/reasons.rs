@@ -134,6 +134,10 @@ reasons! {
         ArpMalformed = "arp-malformed",
         /// A neighbour discovery message that RFC 4861 says to discard (N2).
         NdpMalformed = "ndp-malformed",
+        /// It does not match the `ingress-filter` of the interface it came by (Q1).
+        FilterIngress = "filter-ingress",
+        /// It does not match the `egress-filter` of the interface it would have left by (Q1).
+        FilterEgress = "filter-egress",
         /// The next hop's MAC address is not known (yet) (N3).
         NextHopUnresolved = "next-hop-unresolved",
         /// Over a rate limit: an echo request to ourselves, or `icmpv4-rate` (I1, I6).

@@ -16,6 +16,7 @@ pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if world.is_our_ipv4(packet.destination()) {
         return Ok(Verdict::Answer(to_ourselves(world, packet, world.external.mtu)?));
     }
+    world.external_filters.admit(packet.bytes)?;
     icmp_admitted(world, packet)?;
     let Some(softwire) = keys::softwire(world, packet, Subscriber::Destination)? else {
         return Err(no_softwire(world, packet));

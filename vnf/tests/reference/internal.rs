@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::bytes::{ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
+use crate::bytes::{ICMP, ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
 use crate::external::{alive, back_through, no_softwire, to_ourselves};
 use crate::ipv4::{self, Packet};
 use crate::keys::{self, Subscriber};
@@ -202,8 +202,11 @@ pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     }
 }
 
-/// D2 to D7.
+/// Q1, D2 to D7.
 fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
+    if !is_echo_to_us(world, outer.payload) {
+        world.internal_filters.admit(outer.bytes)?;
+    }
     let packet = ipv4::well_formed(outer.payload)?;
     let softwire = legitimate(world, outer, packet)?;
     ipv4::no_martians(packet)?;
@@ -234,6 +237,15 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     }
     let out = rewritten(world, outer, packet, ecn, !world.policy.decap_ttl_keep);
     Ok(Verdict::Forward(cut::to_internet(world, packet, out, too_big)?))
+}
+
+/// Q1: no filter is asked about an echo request to ourselves that is whole.
+fn is_echo_to_us(world: &World, inner: &[u8]) -> bool {
+    let is_echo = |packet: Packet<'_>| {
+        packet.protocol() == ICMP && !packet.is_fragment() && packet.payload().first() == Some(&8)
+    };
+    ipv4::well_formed(inner)
+        .is_ok_and(|packet| world.is_our_ipv4(packet.destination()) && is_echo(packet))
 }
 
 /// D2: the softwire of the inner source, if the outer addresses are its own.

@@ -1,8 +1,9 @@
 //! The relay under test, set up from the model's configuration.
 
+use vnf::filter::Filter;
 use vnf::lwaftr::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
-    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, Filters, FlowLabel, Fragment, Hairpinning, Internal,
+    Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 use vnf::replay::{Options, Session};
 use vnf::side::Side;
@@ -65,6 +66,16 @@ fn settings(world: &World, on_a_stick: bool) -> Settings {
         on_a_stick,
         br_addresses: world.br_addresses.clone(),
         policy: policy(&world.policy),
+        filters: filters(world),
+    }
+}
+
+fn filters(world: &World) -> Filters {
+    let filter = |of: Option<world::Filter>| of.map(|of| Filter::new(of.expression).unwrap());
+    let sides = [world.external_filters, world.internal_filters];
+    Filters {
+        ingress: sides.map(|side| filter(side.ingress)),
+        egress: sides.map(|side| filter(side.egress)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::rng::Rng;
-use crate::world::{Hairpinning, Link, MssClamp, Policy, Softwire, World};
+use crate::world::{Filter, Filters, Hairpinning, Link, MssClamp, Policy, Softwire, World};
 
 /// Where softwires' IPv4 addresses are.
 const SHARED_NET: [u8; 3] = [198, 51, 100];
@@ -26,6 +26,29 @@ const SHAPES: [(u32, u32); 12] = [
     (0, 4),
     (16, 0),
 ];
+
+/// Filters (Q1), as the relay and as the model understand them.
+const MOST_PORTS: Filter = Filter {
+    expression: "not (udp and ip[6:2] & 0x1fff = 0 and dst port 0x100 or ip[1] = 0x2e)",
+    passes: |packet| {
+        let header = usize::from(packet[0] & 15) * 4;
+        let is_first = packet[6] & 0x1f == 0 && packet[7] == 0;
+        // What cannot be looked at matches nothing, whatever is said of it.
+        match packet.get(header + 2..header + 4) {
+            _ if packet[9] != 17 || !is_first => packet[1] != 0x2e,
+            Some(port) => port != [1, 0] && packet[1] != 0x2e,
+            None => false,
+        }
+    },
+};
+const TTL_IS_EVEN: Filter =
+    Filter { expression: "ip[8] & 1 = 0", passes: |packet| packet[8] % 2 == 0 };
+const NOT_LONG: Filter =
+    Filter { expression: "ip6 and less 400", passes: |packet| packet.len() <= 400 };
+const INNER_IS_TCP_OR_LONG: Filter = Filter {
+    expression: "ip6 proto 4 and (ip6[49] = 6 or len > 1000)",
+    passes: |packet| packet[49] == 6 || packet.len() > 1000,
+};
 
 /// A configuration, different for each number.
 pub(crate) fn world(number: usize) -> World {
@@ -60,6 +83,14 @@ pub(crate) fn world(number: usize) -> World {
         softwires: softwires(&mut rng, &br_addresses),
         br_addresses,
         policy: policy(number),
+        external_filters: Filters {
+            ingress: (number % 4 == 3).then_some(MOST_PORTS),
+            egress: (number % 6 == 2).then_some(TTL_IS_EVEN),
+        },
+        internal_filters: Filters {
+            ingress: (number % 5 == 4).then_some(NOT_LONG),
+            egress: (number % 7 == 1).then_some(INNER_IS_TCP_OR_LONG),
+        },
         path_mtus: RefCell::default(),
     }
 }
