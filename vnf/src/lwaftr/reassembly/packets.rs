@@ -200,7 +200,8 @@ impl Packets {
             }
             packet.free(&mut self.arena);
             count_dropped(packet, reason, counters);
-            *packet = Packet { refused: Some(reason), ..Packet::default() };
+            *packet = Packet::default();
+            packet.refused = Some(reason);
         }
         reason
     }
