@@ -9,7 +9,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use super::key::{Key, Table, keys};
 use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
 use crate::lwaftr::{
-    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Fragments, Hairpinning, MssClamp, Policy, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Fragments, Hairpinning, MssClamp, Policy,
+    TooBigDf,
 };
 use crate::softwire::file::COLUMNS;
 use crate::wire::MacAddr;

@@ -53,8 +53,8 @@ pub use neighbours::NextHops;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Fragments, Hairpinning, Internal,
-    Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Fragments, Hairpinning,
+    Internal, Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 pub use snapshot::Snapshot;
 pub use verdict::Verdict;

@@ -60,8 +60,7 @@ impl<P: FramePool> Relay<P> {
     ) -> Result<Option<Whole>, DropReason> {
         let bytes = |place: Place| frame.get(place.start..place.end());
         let outer = bytes(packet).and_then(Ipv6::parsed_before).ok_or(DropReason::Ipv6Truncated)?;
-        let fragment =
-            bytes(header).and_then(Fragment::parse).ok_or(DropReason::Ipv6Truncated)?;
+        let fragment = bytes(header).and_then(Fragment::parse).ok_or(DropReason::Ipv6Truncated)?;
         let id = PacketId {
             source: outer.source(),
             destination: outer.destination(),
@@ -145,11 +144,12 @@ impl<P: FramePool> Relay<P> {
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let data = frame.bytes().get(payload.start..payload.end()).unwrap_or_default();
-        let upper = ipv6::upper_of_fragments(next_header, data, payload.start - start)
-            .map_err(|malformed| {
+        let upper = ipv6::upper_of_fragments(next_header, data, payload.start - start).map_err(
+            |malformed| {
                 self.report_option(cx, &packet, bytes, malformed);
                 DropReason::from(malformed)
-            })?;
+            },
+        )?;
         if upper.protocol != protocol::IPV4 {
             return Err(DropReason::UnsupportedProtocol.into());
         }

@@ -156,9 +156,7 @@ impl Packets {
             .get(&id.source)
             .filter(|source| source.packets.len() >= limits.packets_per_source)
             .and_then(|source| source.packets.first().copied())
-            .or_else(|| {
-                self.packets.oldest().filter(|_| self.packets.len() >= limits.packets)
-            })
+            .or_else(|| self.packets.oldest().filter(|_| self.packets.len() >= limits.packets))
         {
             self.discard(oldest, DropReason::Ipv6FragmentLimit, counters);
         }
@@ -179,9 +177,7 @@ impl Packets {
             .get(&source)
             .filter(|source| source.bytes + cost > limits.bytes_per_source)
             .and_then(|source| source.packets.first().copied())
-            .or_else(|| {
-                self.packets.oldest().filter(|_| self.arena.used() + cost > limits.bytes)
-            })
+            .or_else(|| self.packets.oldest().filter(|_| self.arena.used() + cost > limits.bytes))
         {
             self.discard(oldest, DropReason::Ipv6FragmentLimit, counters);
         }
