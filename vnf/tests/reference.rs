@@ -120,7 +120,10 @@ fn throw(
         let mut got = session.take_output();
         identifications.check_and_clear(&mut got);
         let mut wanted: Vec<(Side, Vec<u8>)> = judged.iter().flat_map(sent).collect();
-        // Within a burst errors may overtake what is forwarded.
+        // What leaves by one side is in order; only within a burst errors may overtake what is
+        // forwarded.
+        got.sort_by_key(|(side, _)| side.index());
+        wanted.sort_by_key(|(side, _)| side.index());
         if frames.len() > 1 {
             got.sort_by(|a, b| (a.0.index(), &a.1).cmp(&(b.0.index(), &b.1)));
             wanted.sort_by(|a, b| (a.0.index(), &a.1).cmp(&(b.0.index(), &b.1)));

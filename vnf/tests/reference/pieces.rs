@@ -97,7 +97,8 @@ pub(crate) fn of_ipv4(rng: &mut Rng, packet: &[u8], identification: u16) -> Vec<
     let mut pieces: Vec<Vec<u8>> = cuts(rng, data.len()).into_iter().map(piece).collect();
     travel(rng, &mut pieces, |rng, piece| {
         match rng.below(3) {
-            0 => piece[7] ^= 1 << rng.below(3),
+            // Not a second first: which of them counts for what has waited depends on the burst.
+            0 => piece[7] = (piece[7] ^ 1 << rng.below(3)).max(1),
             1 => piece[5] ^= 1,
             _ => piece[9] = *rng.pick(&[6, 17, 47, 1]),
         }
