@@ -117,6 +117,7 @@ fn fragments(criterion: &mut Criterion) {
             pool: spare.clone(),
             counters: Arc::<WorkerCounters>::default(),
             next_hops: Arc::new(NextHops::default()),
+            worker: 0,
             workers: 1,
             runs_timers: false,
             seed: 0,
