@@ -12,6 +12,8 @@
 //! | `internal` | packets from the B4s (P4, D1-D7) |
 //! | `keys` | which port, or identifier, tells the subscriber (E1, I1, I3) |
 //! | `fragment` | cutting what is too large (E8, D5, F5) |
+//! | `reassembly` | putting together what B4s had to cut (F1) |
+//! | `fragment_ports` | whose an IPv4 fragment is (F2-F4) |
 //! | `rewrite` | adding and taking away the tunnel header (E3-E6, D4) |
 //! | `arp`, `ndp` | who has our addresses, and who else says so (N1, N2) |
 //! | `answers` | ICMPv6 to our own addresses: whose it is (N2, N4, I4) |
@@ -27,6 +29,7 @@
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
 
+mod aged;
 mod alarms;
 mod announcements;
 mod answers;
@@ -36,6 +39,7 @@ mod echo;
 mod errors;
 mod external;
 mod fragment;
+mod fragment_ports;
 mod groups;
 mod held;
 mod internal;
@@ -47,6 +51,7 @@ mod ndp;
 mod neighbours;
 mod outbox;
 mod own_addresses;
+mod reassembly;
 mod relay;
 mod rewrite;
 mod settings;
@@ -56,12 +61,13 @@ mod usual;
 mod verdict;
 mod waiting;
 
+pub use fragment_ports::MOST_WAITING;
 pub use held::MOST_HELD;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, Filters, FlowLabel, Fragment, Hairpinning, Internal,
-    Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, Filters, FlowLabel, Fragment, Fragments, Hairpinning,
+    Internal, Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 pub use snapshot::Snapshot;
 pub use verdict::Verdict;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::fragment::Identifications;
+use super::fragment_ports::FragmentPorts;
 use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
 use super::mld::Queries;
 use super::outbox::{Fate, Outbox, Received, Sent};
+use super::reassembly::Packets;
 use super::snapshot::Snapshot;
-use super::verdict::Verdict;
-use crate::frame::{Burst, Frame, FramePool, TxQueue};
+use super::verdict::{Stop, Verdict};
+use crate::frame::{Burst, Frame, FramePool, RoomyFrame, TxQueue};
 use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
 
@@ -25,7 +27,7 @@ pub struct RelayParts<P> {
     pub counters: Arc<WorkerCounters>,
     /// Which of the workers this is, from 0.
     pub worker: usize,
-    /// How many workers share the rate limits.
+    /// How many workers share the limits and rates.
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
     pub runs_timers: bool,
@@ -45,6 +47,14 @@ pub struct Relay<P: FramePool> {
     pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
+    /// How many share the limits.
+    pub(super) workers: usize,
+    /// Tunnelled packets in fragments.
+    pub(super) packets: Packets,
+    /// One of them that is whole, for a moment.
+    pub(super) assembled: RoomyFrame,
+    /// What IPv4 fragments are told apart by.
+    pub(super) ports: FragmentPorts<P::Frame>,
     exemplified: Exemplified,
     pub(super) queries: Queries,
     runs_timers: bool,
@@ -63,6 +73,10 @@ impl<P: FramePool> Relay<P> {
             identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
+            workers: parts.workers.max(1),
+            packets: Packets::new(),
+            assembled: RoomyFrame::default(),
+            ports: FragmentPorts::new(),
             exemplified: Exemplified::default(),
             queries: Queries::new(parts.seed),
             runs_timers: parts.runs_timers,
@@ -84,9 +98,14 @@ impl<P: FramePool> Relay<P> {
             frame.prefetch_bytes();
         }
         self.exemplified = Exemplified::default();
-        self.receive_from(&Context::new(snapshot, now), side, burst);
+        let cx = Context::new(snapshot, now);
+        self.expire_fragments(&cx);
+        self.receive_from(&cx, side, burst);
+        if self.has_ready_fragments() {
+            self.decide_ready(&cx);
+        }
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, now));
+            self.release(&cx);
         }
     }
 
@@ -114,6 +133,7 @@ impl<P: FramePool> Relay<P> {
         if !self.held.is_empty() {
             self.release(&cx);
         }
+        self.expire_fragments(&cx);
         if !self.queries.is_empty() {
             self.answer_queries(&cx);
         }
@@ -169,6 +189,32 @@ impl<P: FramePool> Relay<P> {
         match side {
             Side::External => self.external(cx, burst, since),
             Side::Internal => self.internal(cx, burst, since),
+        }
+    }
+
+    /// Gives up fragments that have waited too long.
+    #[inline]
+    fn expire_fragments(&mut self, cx: &Context<'_>) {
+        if self.has_overdue_packets(cx) {
+            self.expire_packets(cx);
+        }
+        if self.has_overdue_waiting(cx) {
+            self.expire_waiting(cx);
+        }
+    }
+
+    /// Carries out what is known of a frame without a lookup.
+    pub(super) fn stop(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        frame: P::Frame,
+        stop: Stop,
+        received: Received,
+    ) {
+        match stop {
+            Stop::Ends(verdict) => self.carry_out(cx, side, frame, verdict, received),
+            Stop::AwaitsFirst(flow) => self.await_first(cx, side, frame, flow, received),
         }
     }
 

@@ -8,7 +8,7 @@ use etherparse::PacketBuilder;
 use vnf::config;
 use vnf::control::{Editor, ReloadOptions, prepare};
 use vnf::frame::{Burst, HeapFrame, HeapPool, TxBurst, TxQueue};
-use vnf::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use vnf::lwaftr::{Relay, RelayParts, Snapshot};
 use vnf::memory::{Generations, Reader};
 use vnf::side::Side;
 use vnf::telemetry::{DropReason, InterfaceTotals, WorkerCounters};
@@ -112,7 +112,7 @@ fn q1_q2_a_reload_switches_a_filter_on_and_off_under_a_running_relay() {
     let relay = Relay::new(RelayParts {
         pool: HeapPool,
         counters: Arc::clone(&counters),
-        next_hops: Arc::new(NextHops::default()),
+        announces: false,
         worker: 0,
         workers: 1,
         runs_timers: false,

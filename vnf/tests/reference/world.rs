@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::fragments::{Limits, State};
 use crate::verdict::{Passed, drop};
 
 /// An entry of the binding table.
@@ -122,8 +123,11 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) external_filters: Filters,
     pub(crate) internal_filters: Filters,
-    /// What was learned of paths to B4s (M1), the only thing here that changes.
+    pub(crate) fragments: Limits,
+    /// What was learned of paths to B4s (M1): this changes, as does what follows.
     pub(crate) path_mtus: RefCell<HashMap<Ipv6Addr, usize>>,
+    /// What waits for fragments.
+    pub(crate) state: State,
 }
 
 impl World {
