@@ -1,6 +1,7 @@
 //! Connections to the control socket: who may talk, how much and how slowly, and the answers.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,22 +170,33 @@ fn rows(softwires: &[Softwire]) -> Vec<Row> {
     softwires.iter().copied().map(Row::from).collect()
 }
 
-/// Sends all softwires, part by part, while others are served and edits are made: each softwire is
-/// as it was at some moment in between.
+/// Sends all softwires, part by part, while others are served and edits and reloads are made: each
+/// softwire is as it was at some moment in between. No table is held while a part is sent, so that
+/// a client that reads slowly keeps no memory of ours.
 async fn list(
     control: &Control,
     write: &mut (impl tokio::io::AsyncWrite + Unpin),
 ) -> io::Result<Result<Value, ControlError>> {
-    let view = control.view();
-    let mut softwires = view.snapshot.table.softwires();
+    let mut last = None;
     let mut count = 0;
     loop {
-        let part: Vec<Softwire> = softwires.by_ref().take(PART).collect();
-        if part.is_empty() {
+        let part = part_after(control, last);
+        last = part.last().map(|softwire| (softwire.ipv4, softwire.port_set.psid()));
+        if last.is_none() {
             return Ok(Ok(json!({"softwires": count})));
         }
         count += part.len();
         send_line(write, &part_line(&rows(&part))).await?;
         tokio::task::yield_now().await;
     }
+}
+
+/// The next softwires of a list after the last address and PSID that it had.
+fn part_after(control: &Control, last: Option<(Ipv4Addr, u16)>) -> Vec<Softwire> {
+    let view = control.view();
+    let first = last.map_or(Ipv4Addr::UNSPECIFIED, |(ipv4, _)| ipv4);
+    let is_new = |softwire: &Softwire| {
+        last.is_none_or(|last| (softwire.ipv4, softwire.port_set.psid()) > last)
+    };
+    view.snapshot.table.softwires_from(first).filter(is_new).take(PART).collect()
 }

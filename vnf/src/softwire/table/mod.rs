@@ -111,9 +111,15 @@ impl BindingTable {
 
     /// All softwires, by address and PSID.
     pub fn softwires(&self) -> impl Iterator<Item = Softwire> {
-        (0..=u16::MAX)
-            .filter(|&high| self.is_populated(u32::from(high) << 16))
-            .flat_map(|high| (0..=u16::MAX).map(move |low| u32::from(high) << 16 | u32::from(low)))
+        self.softwires_from(Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// The softwires of this address and of those above it, by address and PSID.
+    pub fn softwires_from(&self, first: Ipv4Addr) -> impl Iterator<Item = Softwire> {
+        let first = u32::from(first);
+        (first >> 16..=u32::from(u16::MAX))
+            .filter(|&high| self.is_populated(high << 16))
+            .flat_map(move |high| first.max(high << 16)..=(high << 16 | u32::from(u16::MAX)))
             .filter_map(|address| self.block_of(address))
             .flat_map(|word| self.softwires_of(word))
     }
