@@ -56,6 +56,20 @@ fn i1_of_an_error_the_quoted_source_port_is() {
 }
 
 #[test]
+fn i1_ports_are_found_behind_quoted_options() {
+    let mut lab = Lab::new();
+    // Record route, and ICMP extensions behind the padded quotation (RFC 4884).
+    let quoted = alices().options(&[7, 11, 4, 1, 2, 3, 4, 0, 0, 0, 0, 0]).bytes();
+    let mut extended = quoted.clone();
+    extended.resize(128, 0);
+    extended.extend([0x20, 0, 0xdf, 0xff, 0, 4, 1, 1]);
+    for about in [quoted, extended] {
+        let error = Ipv4::error(ROUTER, SHARED, TIME_EXCEEDED, &about);
+        lab.internet_sends(&error).forwarded(&[&at_alice(&error.aged())]);
+    }
+}
+
+#[test]
 fn i1_other_types_have_no_port() {
     let mut lab = Lab::new();
     for kind in [4, 5, 9, 13, 17, 42, 255] {
@@ -289,6 +303,24 @@ fn i5_no_error_about_errors_later_fragments_and_groups() {
     lab.alice_sends(&error).dropped("source-wrong-b4");
     let later = Ipv4::udp((UNKNOWN, 9), DNS, 64).piece(64..72);
     lab.alice_sends(&later).dropped("source-no-softwire");
+}
+
+#[test]
+fn i5_no_icmpv6_error_about_errors_or_to_nobody() {
+    let mut lab = Lab::new();
+    let unknown = [0x9e, 0, 1, 2, 0, 0];
+    let echo = Ipv6::icmp(ALICE, BR1, (128, 0), [0; 4], &data(9)).extended(60, &unknown);
+    let error = our_error6((4, 2), 42, &echo);
+    lab.b4s_send(&echo).dropped_and_told("ipv6-unknown-option", &error);
+    let about = at_alice(&to_alice());
+    let heard = Ipv6::error(ROUTER6, BR1, (1, 3), 0, &about).extended(60, &unknown);
+    lab.b4s_send(&heard).dropped("ipv6-unknown-option");
+    let mut from_nobody = echo;
+    from_nobody.header.source = [0; 16];
+    lab.b4s_send(&from_nobody).dropped("ipv6-unknown-option");
+    let carried = Ipv4::error(SHARED, HOST, UNREACHABLE, &to_alice());
+    let tunnelled = Ipv6::tunnel(ALICE, BR1, &carried).extended(60, &unknown);
+    lab.b4s_send(&tunnelled).dropped("ipv6-unknown-option");
 }
 
 #[test]

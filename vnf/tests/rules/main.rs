@@ -16,6 +16,7 @@ mod order;
 mod outcome;
 mod packets;
 mod policy;
+mod spreading;
 mod tunnel;
 
 // Shared with the properties, which ask it more.
