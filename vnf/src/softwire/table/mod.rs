@@ -27,6 +27,7 @@ mod layout;
 mod lookup;
 mod problem;
 mod space;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub use edit::{Applied, Edit, EditError, Retired};
 pub use entry::Endpoints;
 pub use lookup::{Key, Slot};
 pub use problem::{RowError, RowProblem, Rules};
+pub use tally::{Direction, Tally};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -47,6 +49,7 @@ use hashbrown::HashTable;
 use self::entry::Entry;
 use self::layout::{AddressWord, ChunkRef};
 use self::space::Space;
+use self::tally::Tallies;
 use super::Softwire;
 use crate::memory::Region;
 
@@ -64,6 +67,8 @@ pub struct BindingTable {
     populated: Box<[AtomicU64]>,
     /// The BR addresses that entries refer to by number.
     br_addresses: Box<[Ipv6Addr]>,
+    /// What each softwire carried, if that is wanted.
+    tallies: Tallies,
     len: AtomicUsize,
 }
 
