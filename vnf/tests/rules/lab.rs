@@ -4,10 +4,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use vnf::lwaftr::{Settings, Snapshot};
+use vnf::frame::HeapPool;
+use vnf::lwaftr::{Relay, RelayParts, Settings, Snapshot};
 use vnf::replay::{Options, Session};
 use vnf::side::Side;
-use vnf::softwire::{BindingTable, TableWriter};
+use vnf::softwire::{BindingTable, Softwire, TableWriter, Tally};
+use vnf::telemetry::{DropReason, Example, WorkerCounters};
 use vnf::wire::MacAddr;
 
 use crate::link::{self, Mac, Wire};
@@ -70,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) external: String,
     pub(crate) internal: String,
     pub(crate) policy: String,
+    /// Of `[softwires]`.
+    pub(crate) softwires: String,
     pub(crate) ports: [&'static str; 2],
     /// How the next hops are given.
     pub(crate) next_hops: [String; 2],
@@ -86,6 +90,7 @@ impl Default for Config {
             external: String::new(),
             internal: String::new(),
             policy: String::new(),
+            softwires: String::new(),
             ports: ["net_null0", "net_null1"],
             next_hops: NEXT_HOP_MACS.map(mac),
             mtus: [1500, 1500],
@@ -131,11 +136,12 @@ impl Config {
         let label = if self.policy.contains("flow-label") { "" } else { "flow-label = 0\n" };
         format!(
             "[external]\naddress = \"{EXTERNAL}/24\"\n{}{}\n[internal]\naddress = \"{INTERNAL}/64\"\n\
-             {}{}\n[softwires]\nbr-addresses = [\"{BR1}\", \"{BR2}\"]\n{}[policy]\n{label}{}\n",
+             {}{}\n[softwires]\nbr-addresses = [\"{BR1}\", \"{BR2}\"]\n{}\n{}[policy]\n{label}{}\n",
             link(0),
             self.external,
             link(1),
             self.internal,
+            self.softwires,
             softwires.concat(),
             self.policy,
         )
@@ -234,6 +240,29 @@ impl Lab {
     /// What a relay of one's own can be given.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.settings.clone(), self.table.clone())
+    }
+
+    /// A relay of one's own, whose ports and clock are the caller's.
+    pub(crate) fn relay(&self, counters: Arc<WorkerCounters>) -> Relay<HeapPool> {
+        Relay::new(RelayParts {
+            pool: HeapPool,
+            counters,
+            next_hops: Arc::default(),
+            worker: 0,
+            workers: 1,
+            runs_timers: true,
+            seed: 0,
+        })
+    }
+
+    /// The first bytes of a recent frame that was dropped for this reason (A2).
+    pub(crate) fn example(&self, side: Side, reason: DropReason) -> Option<Example> {
+        self.session.counters().examples(side).get(reason)
+    }
+
+    /// What the softwires carried (A3), those that carried anything.
+    pub(crate) fn tallies(&self) -> Vec<(Softwire, Tally)> {
+        self.table.tallies().filter(|(_, tally)| !tally.is_zero()).collect()
     }
 
     fn observe(&mut self, act: impl FnOnce(&mut Session)) -> Outcome {
