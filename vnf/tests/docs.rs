@@ -97,16 +97,6 @@ fn every_rule_that_is_cited_is_stated() {
     assert!(wrong.is_empty(), "not in docs/behaviour.md:\n{}", wrong.join("\n"));
 }
 
-#[test]
-fn every_rule_that_is_there_is_cited_by_a_test() {
-    let texts: Vec<_> = sources(&["vnf/tests"]).iter().map(|path| prose(path)).collect();
-    let cited: BTreeSet<_> = texts.iter().flat_map(|text| numbers(text)).collect();
-    let rules = rules();
-    let there = rules.iter().filter(|(_, status)| *status == "there");
-    let untested: Vec<_> = there.filter(|(rule, _)| !cited.contains(rule.as_str())).collect();
-    assert!(untested.is_empty(), "no file in vnf/tests cites {untested:?}");
-}
-
 /// The names of the test functions at and below a place.
 fn tests_in(place: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
