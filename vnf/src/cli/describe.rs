@@ -81,6 +81,13 @@ fn process(config: &Config, text: &mut Text) {
             grouped(large as usize),
         ),
     );
+    text.field(
+        "fragments",
+        format_args!(
+            "up to {} MiB besides, taken as tunnelled packets in fragments need it",
+            config.fragments.bytes.div_ceil(1 << 20)
+        ),
+    );
     if config.instance.watch {
         text.field("reload", "by itself when a file changes");
     }
@@ -200,7 +207,7 @@ fn policy(config: &Config, text: &mut Text) {
     }
     for choice in choices {
         let default = if choice.old.is_empty() { "not set" } else { &choice.old };
-        text.item(format_args!("{} = {} (default: {default})", choice.key.name, choice.new));
+        text.item(format_args!("{} = {} (default: {default})", choice.key.path(), choice.new));
     }
 }
 

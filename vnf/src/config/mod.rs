@@ -36,7 +36,7 @@ use self::key::Table;
 use self::reader::Reader;
 use self::rows::Rows;
 use self::tables::InlineSoftwire;
-use crate::lwaftr::{External, Internal, Link, NextHop, Policy, Settings};
+use crate::lwaftr::{External, Fragments, Internal, Link, NextHop, Policy, Settings};
 use crate::softwire::{Rules, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
@@ -55,6 +55,8 @@ pub struct Config {
     pub softwires: SoftwiresConfig,
     /// `[policy]`
     pub policy: Policy,
+    /// `[fragments]`
+    pub fragments: Fragments,
     /// What works but should be known, as `file:line: key: text`.
     pub warnings: Vec<String>,
     /// The file that this was read from.
@@ -93,6 +95,7 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         internal: reader.table(),
         softwires: reader.table(),
         policy: reader.table(),
+        fragments: reader.table(),
         warnings: Vec::new(),
         path: path.to_owned(),
         rows: Rows::default(),
@@ -123,11 +126,12 @@ pub fn all_keys() -> Vec<KeyInfo> {
         SoftwiresConfig::describe(),
         InlineSoftwire::describe(),
         Policy::describe(),
+        Fragments::describe(),
     ]
     .concat()
 }
 
-fn table_names() -> [&'static str; 7] {
+fn table_names() -> [&'static str; 8] {
     [
         Instance::NAME,
         Workers::NAME,
@@ -136,6 +140,7 @@ fn table_names() -> [&'static str; 7] {
         SoftwiresConfig::NAME,
         InlineSoftwire::NAME,
         Policy::NAME,
+        Fragments::NAME,
     ]
 }
 
@@ -162,6 +167,7 @@ impl Config {
             on_a_stick: self.on_a_stick(),
             br_addresses: self.softwires.br_addresses.clone(),
             policy: self.policy.clone(),
+            fragments: self.fragments,
         }
     }
 

@@ -9,7 +9,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use super::key::{Key, Table, keys};
 use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
 use crate::lwaftr::{
-    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Hairpinning, MssClamp, Policy, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Fragments, Hairpinning, MssClamp, Policy,
+    TooBigDf,
 };
 use crate::softwire::file::COLUMNS;
 use crate::wire::MacAddr;
@@ -315,6 +316,25 @@ impl Table for Policy {
             "icmpv6-rate" OPTIONAL rates.icmpv6 = Integer(0, RATE);
             "echo-rate" OPTIONAL rates.echo = Integer(0, RATE);
             "per-destination-rate" OPTIONAL rates.per_destination = Integer(0, RATE);
+        ]
+    }
+}
+
+/// `[fragments]`: what fragments may cost.
+impl Table for Fragments {
+    const NAME: &str = "fragments";
+
+    fn keys() -> Vec<Key<Self>> {
+        keys![Self;
+            "max-fragments" OPTIONAL max_fragments = Integer(2, 8191);
+            "packets-per-source" OPTIONAL packets_per_source = Integer(1, 1024);
+            "bytes-per-source" OPTIONAL bytes_per_source = Integer(2048, 1 << 30);
+            "packets" OPTIONAL packets = Integer(1, 1 << 20);
+            "bytes" OPTIONAL bytes = Integer(2048, 1 << 31);
+            "timeout" OPTIONAL timeout = Integer(1, 600);
+            "port-memory" OPTIONAL port_memory = Integer(1, 600);
+            "hold" OPTIONAL hold = Integer(0, 60);
+            "held-per-packet" OPTIONAL held_per_packet = Integer(0, 64);
         ]
     }
 }

@@ -104,10 +104,10 @@ impl<P: FramePool> Relay<P> {
 
     /// D7: a tunnelled packet to one of our own external addresses.
     #[cold]
-    pub(super) fn answer_tunnelled(
+    pub(super) fn answer_tunnelled<F: Frame>(
         &mut self,
         cx: &Context<'_>,
-        frame: &mut P::Frame,
+        frame: &mut F,
         place: Place,
         b4: u128,
         br: u128,
@@ -134,7 +134,7 @@ impl<P: FramePool> Relay<P> {
     fn check_echo(
         &mut self,
         cx: &Context<'_>,
-        frame: &P::Frame,
+        frame: &impl Frame,
         place: Place,
         mtu: usize,
         path: Path,
@@ -142,7 +142,7 @@ impl<P: FramePool> Relay<P> {
         let bytes = frame.bytes().get(place.start..place.start + place.len).unwrap_or_default();
         let packet = Ipv4::parse_embedded(bytes)?;
         if packet.is_fragment() {
-            return Err(DropReason::Ipv4Fragment);
+            return Err(DropReason::Ipv4FragmentToUs);
         }
         if packet.protocol() == protocol::UDP {
             self.icmpv4_error(cx, Icmpv4Error::PortUnreachable, &packet, path);

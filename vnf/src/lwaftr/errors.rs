@@ -57,6 +57,8 @@ pub(super) enum Icmpv6Error {
     PortUnreachable,
     /// 1/5: this softwire is not yours (D2).
     SourcePolicy,
+    /// 3/1: fragments were missing (F1).
+    ReassemblyTimeout,
     /// 4/2: an option that we do not know, at this place in the packet.
     UnknownOption(u32),
 }
@@ -67,6 +69,7 @@ impl Icmpv6Error {
         match self {
             Self::PortUnreachable => (icmpv6::UNREACHABLE, icmpv6::PORT_UNREACHABLE, 0),
             Self::SourcePolicy => (icmpv6::UNREACHABLE, icmpv6::SOURCE_POLICY, 0),
+            Self::ReassemblyTimeout => (icmpv6::TIME_EXCEEDED, icmpv6::REASSEMBLY_TIMEOUT, 0),
             Self::UnknownOption(at) => (icmpv6::PARAMETER_PROBLEM, icmpv6::UNKNOWN_OPTION, at),
         }
     }

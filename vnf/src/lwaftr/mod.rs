@@ -12,6 +12,8 @@
 //! | `internal` | packets from the B4s (P4, D1-D7) |
 //! | `keys` | which port, or identifier, tells the subscriber (E1, I1, I3) |
 //! | `fragment` | cutting what is too large (E8, D5, F5) |
+//! | `reassembly` | putting together what B4s had to cut (F1) |
+//! | `fragment_ports` | whose an IPv4 fragment is (F2-F4) |
 //! | `rewrite` | adding and taking away the tunnel header (E3-E6, D4) |
 //! | `answers` | ARP, NDP and echo to our own addresses (N1, N2, N4) |
 //! | `errors` | ICMP errors of our own (I5, I6) |
@@ -21,11 +23,13 @@
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
 
+mod aged;
 mod answers;
 mod context;
 mod errors;
 mod external;
 mod fragment;
+mod fragment_ports;
 mod held;
 mod internal;
 mod keys;
@@ -33,6 +37,7 @@ mod limiter;
 mod link;
 mod neighbours;
 mod outbox;
+mod reassembly;
 mod relay;
 mod rewrite;
 mod settings;
@@ -42,13 +47,14 @@ mod usual;
 mod verdict;
 mod waiting;
 
+pub use fragment_ports::MOST_WAITING;
 pub use held::MOST_HELD;
 pub use neighbours::NextHops;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
-    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Fragments, Hairpinning,
+    Internal, Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 pub use snapshot::Snapshot;
 pub use verdict::Verdict;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::fragment::Identifications;
+use super::fragment_ports::FragmentPorts;
 use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
 use super::neighbours::{NextHops, Resolver};
 use super::outbox::{Fate, Outbox, Received, Sent};
+use super::reassembly::Packets;
 use super::snapshot::Snapshot;
-use super::verdict::Verdict;
-use crate::frame::{Burst, Frame, FramePool, TxQueue};
+use super::verdict::{Stop, Verdict};
+use crate::frame::{Burst, Frame, FramePool, RoomyFrame, TxQueue};
 use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
 
@@ -27,7 +29,7 @@ pub struct RelayParts<P> {
     pub next_hops: Arc<NextHops>,
     /// Which of the workers this is, from 0.
     pub worker: usize,
-    /// How many workers share the rate limits.
+    /// How many workers share the limits and rates.
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
     pub runs_timers: bool,
@@ -47,6 +49,14 @@ pub struct Relay<P: FramePool> {
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
     exemplified: Exemplified,
+    /// How many share the limits.
+    pub(super) workers: usize,
+    /// Tunnelled packets in fragments.
+    pub(super) packets: Packets,
+    /// One of them that is whole, for a moment.
+    pub(super) assembled: RoomyFrame,
+    /// What IPv4 fragments are told apart by.
+    pub(super) ports: FragmentPorts<P::Frame>,
     resolver: Option<Resolver>,
 }
 
@@ -64,6 +74,10 @@ impl<P: FramePool> Relay<P> {
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
             exemplified: Exemplified::default(),
+            workers: parts.workers.max(1),
+            packets: Packets::new(),
+            assembled: RoomyFrame::default(),
+            ports: FragmentPorts::new(),
             resolver: parts.runs_timers.then(Resolver::default),
         }
     }
@@ -82,7 +96,12 @@ impl<P: FramePool> Relay<P> {
             frame.prefetch_bytes();
         }
         self.exemplified = Exemplified::default();
-        self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
+        let cx = Context::new(snapshot, &self.next_hops, now);
+        self.expire_fragments(&cx);
+        self.receive_from(&cx, side, burst);
+        if self.has_ready_fragments() {
+            self.decide_ready(&Context::new(snapshot, &self.next_hops, now));
+        }
         if !self.held.is_empty() {
             self.release(&Context::new(snapshot, &self.next_hops, now));
         }
@@ -112,6 +131,7 @@ impl<P: FramePool> Relay<P> {
         if !self.held.is_empty() {
             self.release(&Context::new(snapshot, &next_hops, now));
         }
+        self.expire_fragments(&Context::new(snapshot, &next_hops, now));
         let Some(mut resolver) = self.resolver.take() else { return };
         for side in Side::BOTH {
             if let Some(question) = resolver.due(side, &snapshot.settings, &next_hops, now) {
@@ -171,6 +191,32 @@ impl<P: FramePool> Relay<P> {
         match side {
             Side::External => self.external(cx, burst, since),
             Side::Internal => self.internal(cx, burst, since),
+        }
+    }
+
+    /// Gives up fragments that have waited too long.
+    #[inline]
+    fn expire_fragments(&mut self, cx: &Context<'_>) {
+        if self.has_overdue_packets(cx) {
+            self.expire_packets(cx);
+        }
+        if self.has_overdue_waiting(cx) {
+            self.expire_waiting(cx);
+        }
+    }
+
+    /// Carries out what is known of a frame without a lookup.
+    pub(super) fn stop(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        frame: P::Frame,
+        stop: Stop,
+        received: Received,
+    ) {
+        match stop {
+            Stop::Ends(verdict) => self.carry_out(cx, side, frame, verdict, received),
+            Stop::AwaitsFirst(flow) => self.await_first(cx, side, frame, flow, received),
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Settings {
     pub br_addresses: Vec<Ipv6Addr>,
     /// The rules that have a choice in them.
     pub policy: Policy,
+    /// What fragments may cost.
+    pub fragments: Fragments,
 }
 
 impl Settings {
@@ -121,6 +123,46 @@ pub struct Policy {
     pub icmpv4_source: Option<Ipv4Addr>,
     /// Rates of what we send of our own accord (I6), in packets per second; 0 is never.
     pub rates: Rates,
+}
+
+/// What fragments may cost (F1, F2, F6): keys of the table `[fragments]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragments {
+    /// Fragments of one tunnelled packet.
+    pub max_fragments: u16,
+    /// Packets of one outer source that may wait for fragments.
+    pub packets_per_source: u32,
+    /// Bytes of these.
+    pub bytes_per_source: u32,
+    /// Packets in all, per process: those that wait for fragments, and as many IPv4 packets whose
+    /// ports are remembered.
+    pub packets: u32,
+    /// Bytes that wait for fragments in all, per process.
+    pub bytes: u32,
+    /// Seconds that a packet may wait for its fragments.
+    pub timeout: u32,
+    /// Seconds for which the ports that a first IPv4 fragment told are remembered.
+    pub port_memory: u32,
+    /// Seconds that other IPv4 fragments wait for the first.
+    pub hold: u32,
+    /// Fragments of one IPv4 packet that may do so.
+    pub held_per_packet: u8,
+}
+
+impl Default for Fragments {
+    fn default() -> Self {
+        Self {
+            max_fragments: 64,
+            packets_per_source: 16,
+            bytes_per_source: 256 << 10,
+            packets: 16_384,
+            bytes: 64 << 20,
+            timeout: 60,
+            port_memory: 30,
+            hold: 1,
+            held_per_packet: 4,
+        }
+    }
 }
 
 /// Token buckets' rates (I6), packets per second per process; 0 is never.
@@ -322,6 +364,7 @@ pub(super) mod tests {
             on_a_stick: false,
             br_addresses: vec!["2001:db8::1".parse().unwrap()],
             policy: Policy::default(),
+            fragments: Fragments::default(),
         }
     }
 }

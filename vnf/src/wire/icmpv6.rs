@@ -38,6 +38,8 @@ pub const PORT_UNREACHABLE: u8 = 4;
 /// Code of [`UNREACHABLE`]: source address failed ingress policy.
 pub const SOURCE_POLICY: u8 = 5;
 
+/// Code of [`TIME_EXCEEDED`]: fragments were missing.
+pub const REASSEMBLY_TIMEOUT: u8 = 1;
 /// Code of [`PARAMETER_PROBLEM`]: an option that is not known.
 pub const UNKNOWN_OPTION: u8 = 2;
 

@@ -100,6 +100,7 @@ pub(crate) fn into_tunnel(
     if packet.dont_fragment() || !world.policy.fragment_inner {
         return Ok(fragments6(&whole, mtu));
     }
+    can_be_cut(packet)?;
     let pieces = fragments4(rewritten, mtu - 40);
     Ok(pieces.iter().map(|piece| errors::encapsulated(world, softwire, piece)).collect())
 }
@@ -118,5 +119,15 @@ pub(crate) fn to_internet(
     if packet.dont_fragment() {
         return Err(Verdict::Drop("too-big", too_big(mtu)));
     }
+    can_be_cut(packet)?;
     Ok(fragments4(&rewritten, mtu))
+}
+
+/// A fragment that ends where no packet ends has no offsets for its pieces.
+fn can_be_cut(packet: Packet<'_>) -> Passed<()> {
+    let start = usize::from(be16(packet.bytes, 6) & 0x1fff) * 8;
+    if start + packet.payload().len() > 65535 {
+        return Err(Verdict::Drop("too-big", None));
+    }
+    Ok(())
 }

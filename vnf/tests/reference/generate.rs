@@ -7,6 +7,7 @@ use crate::bytes::{
     fix_ipv4_checksum, icmp_message, icmp6_message,
 };
 use crate::link::Arrived;
+use crate::pieces;
 use crate::rng::Rng;
 use crate::world::{Link, Softwire, World};
 
@@ -17,6 +18,9 @@ pub(crate) struct Generator<'a> {
     rng: Rng,
     /// May frames change what the relay knows?
     pub(crate) may_teach: bool,
+    /// Fragments yet to come, on the external and on the internal side.
+    pieces: [Vec<Vec<u8>>; 2],
+    identification: u32,
 }
 
 impl<'a> Generator<'a> {
@@ -24,7 +28,14 @@ impl<'a> Generator<'a> {
         let mut softwires: Vec<&Softwire> = world.softwires.values().flatten().collect();
         // A hash map's order differs from run to run.
         softwires.sort_by_key(|softwire| softwire.b4);
-        Self { world, softwires, rng: Rng::new(seed), may_teach: false }
+        Self {
+            world,
+            softwires,
+            rng: Rng::new(seed),
+            may_teach: false,
+            pieces: Default::default(),
+            identification: 0,
+        }
     }
 
     pub(crate) fn rng(&mut self) -> &mut Rng {
@@ -33,6 +44,15 @@ impl<'a> Generator<'a> {
 
     /// A frame that arrives on this side.
     pub(crate) fn frame(&mut self, side: Arrived) -> Vec<u8> {
+        if self.rng.chance(2) {
+            self.cut(side);
+        }
+        if self.rng.chance(15)
+            && let Some(piece) = self.pieces[side as usize].pop()
+        {
+            let ethertype = if side == Arrived::External { 0x0800 } else { 0x86dd };
+            return self.framed(side, ethertype, &piece);
+        }
         let (ethertype, mut packet) = match side {
             Arrived::External => self.internet_packet(),
             Arrived::Internal => self.b4_packet(),
@@ -45,6 +65,58 @@ impl<'a> Generator<'a> {
             packet.extend((0..padding).map(|i| i as u8));
         }
         self.framed(side, ethertype, &packet)
+    }
+
+    // Fragments.
+
+    /// Cuts a packet that is to arrive on this side; its pieces come among those of others.
+    fn cut(&mut self, side: Arrived) {
+        // Nearly always another one: what is used again within a burst depends on its order.
+        self.identification += 1;
+        let identification = self.identification;
+        let pieces = match side {
+            Arrived::External => {
+                let (ethertype, packet) = self.internet_packet();
+                if ethertype != 0x0800 || !pieces::can_cut_ipv4(&packet) {
+                    return;
+                }
+                pieces::of_ipv4(&mut self.rng, &packet, identification as u16)
+            }
+            Arrived::Internal => {
+                let packet = self.tunnelled();
+                if packet.len() < 49 {
+                    return;
+                }
+                let inner = &packet[40..];
+                if packet[6] == IPIP && pieces::can_cut_ipv4(inner) && self.rng.chance(40) {
+                    let mut pieces = Vec::new();
+                    for inner in pieces::of_ipv4(&mut self.rng, inner, identification as u16) {
+                        let mut piece = [&packet[..40], &inner].concat();
+                        piece[4..6].copy_from_slice(&(inner.len() as u16).to_be_bytes());
+                        if self.rng.chance(10) {
+                            self.identification += 1;
+                            let identification = self.identification;
+                            pieces.extend(pieces::of_ipv6(&mut self.rng, &piece, identification));
+                        } else {
+                            pieces.push(piece);
+                        }
+                    }
+                    pieces
+                } else {
+                    pieces::of_ipv6(&mut self.rng, &packet, identification)
+                }
+            }
+        };
+        let pending = &mut self.pieces[side as usize];
+        for piece in pieces {
+            // Close together, but not always behind one another.
+            let least = pending.len().saturating_sub(6);
+            let at = least + self.rng.below(pending.len() - least + 1);
+            pending.insert(at, piece);
+        }
+        if pending.len() > 60 {
+            pending.truncate(60);
+        }
     }
 
     // Ethernet.

@@ -28,6 +28,17 @@ pub(crate) fn receive(world: &World, side: Arrived, frame: &[u8]) -> Verdict {
     either(verdict)
 }
 
+/// What must happen to a packet that has waited.
+pub(crate) fn receive_again(world: &World, side: Arrived, packet: &[u8]) -> Verdict {
+    match side {
+        Arrived::External => {
+            let verdict = either(from_internet(world, packet));
+            verdict.framed(world, side, world.external.next_hop)
+        }
+        Arrived::Internal => either(ndp::from_link(world, packet, world.internal.next_hop, false)),
+    }
+}
+
 /// A packet's way ends with a verdict either way.
 fn either(passed: Passed<Verdict>) -> Verdict {
     passed.unwrap_or_else(|ended| ended)
@@ -199,6 +210,9 @@ impl Verdict {
                 Self::Answer(ethernet(asker, link.mac, link.vlan, ethertype, &packet))
             }
             Self::Drop(reason, error) => Self::Drop(reason, error.map(|error| wrap(here, error))),
+            Self::Assembled(frames, verdict) => {
+                Self::Assembled(frames, Box::new(verdict.framed(world, side, asker)))
+            }
             other => other,
         }
     }

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::fragments::{Limits, State};
+
 /// An entry of the binding table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Softwire {
@@ -87,8 +89,11 @@ pub(crate) struct World {
     pub(crate) br_addresses: Vec<Ipv6Addr>,
     pub(crate) softwires: HashMap<Ipv4Addr, Vec<Softwire>>,
     pub(crate) policy: Policy,
-    /// What was learned of paths to B4s (M1), the only thing here that changes.
+    pub(crate) fragments: Limits,
+    /// What was learned of paths to B4s (M1): this changes, as does what follows.
     pub(crate) path_mtus: RefCell<HashMap<Ipv6Addr, usize>>,
+    /// What waits for fragments.
+    pub(crate) state: State,
 }
 
 impl World {

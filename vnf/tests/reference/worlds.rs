@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::fragments::{Limits, State};
 use crate::rng::Rng;
 use crate::world::{Hairpinning, Link, MssClamp, Policy, Softwire, World};
 
@@ -60,6 +61,8 @@ pub(crate) fn world(number: usize) -> World {
         softwires: softwires(&mut rng, &br_addresses),
         br_addresses,
         policy: policy(number),
+        fragments: fragments(number),
+        state: State::default(),
         path_mtus: RefCell::default(),
     }
 }
@@ -86,6 +89,30 @@ fn softwires(rng: &mut Rng, brs: &[Ipv6Addr]) -> HashMap<Ipv4Addr, Vec<Softwire>
         }
     }
     table
+}
+
+/// Narrow limits, each in some world, so that they are reached.
+fn fragments(number: usize) -> Limits {
+    const SECOND: u64 = 1_000_000_000;
+    let limits = Limits {
+        max_fragments: 64,
+        packets_per_source: 16,
+        bytes_per_source: 256 << 10,
+        packets: 16_384,
+        bytes: 64 << 20,
+        timeout: 60 * SECOND,
+        port_memory: 30 * SECOND,
+        hold: SECOND,
+        held_per_packet: 4,
+    };
+    match number % 5 {
+        0 => limits,
+        1 => Limits { max_fragments: 4, timeout: SECOND, port_memory: SECOND, ..limits },
+        2 => Limits { packets_per_source: 2, held_per_packet: 1, ..limits },
+        // More than a burst can have, so that the order within one does not matter.
+        3 => Limits { packets: 70, bytes_per_source: 1024, ..limits },
+        _ => Limits { bytes: 8192, bytes_per_source: 4096, timeout: SECOND, ..limits },
+    }
 }
 
 fn policy(number: usize) -> Policy {
