@@ -59,7 +59,9 @@ fn n1_arp_that_contradicts_itself_is_malformed() {
         assert_eq!(outcome.fate(), "drop arp-malformed", "byte {at}");
         assert!(outcome.sent.is_empty());
     }
-    let from_group = who_has(([1, 0, 0x5e, 0, 0, 1], STRANGER4), EXTERNAL);
+    let group = ([1, 0, 0x5e, 0, 0, 1], STRANGER4);
+    let from_group = arp(1, group, ([0; 6], EXTERNAL));
+    let from_group = frame(STRANGER, BROADCAST, None, 0x0806, &from_group);
     lab.frame(Side::External, &from_group).dropped("arp-malformed");
     lab.frame(Side::External, &right[..41]).dropped("frame-too-short");
 }
