@@ -126,7 +126,12 @@ pub fn made_up(softwires: u32, flows: u32, directory: &Path) {
     generate(&request, directory).expect("room in the temporary directory");
 }
 
-fn frames(path: &Path) -> Vec<Vec<u8>> {
+/// The frames of a capture.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn frames(path: &Path) -> Vec<Vec<u8>> {
     let mut reader = CaptureReader::open(path).expect("a generated capture");
     let mut frames = Vec::new();
     while let Some(record) = reader.next_record().expect("a whole capture") {

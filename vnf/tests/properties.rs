@@ -2,6 +2,8 @@
 //! comes out at the other, nothing crashes or unbalances the relay, and all that it sends is well
 //! formed.
 
+#[path = "properties/fragments.rs"]
+mod fragments;
 #[path = "properties/oracle.rs"]
 mod oracle;
 #[path = "properties/packets.rs"]

@@ -234,9 +234,8 @@ impl<P: FramePool> Relay<P> {
 
     fn give_up(&mut self, fragments: Vec<Waiting<P::Frame>>, reason: DropReason) {
         for Waiting { frame, received_on, .. } in fragments {
-            let counters = self.counters.of(received_on);
-            counters.held.sub(1);
-            counters.drops[reason.index()].count(frame.bytes().len());
+            self.counters.of(received_on).held.sub(1);
+            self.count_drop(received_on, reason, &frame, frame.bytes().len());
         }
     }
 

@@ -19,6 +19,7 @@ use super::verdict::{Stop, Verdict};
 use crate::frame::plan::LARGE_ROOM;
 use crate::frame::{Frame, FramePool, RoomyFrame};
 use crate::side::Side;
+use crate::softwire::Direction;
 use crate::telemetry::DropReason;
 use crate::wire::ipv6::{self, Fragment, Ipv6};
 use crate::wire::protocol;
@@ -120,14 +121,15 @@ impl<P: FramePool> Relay<P> {
         let upper = self.behind_fragments(cx, frame, start, next_header, payload)?;
         let (inner, Lookup { key, without_port }) = self.classify_inner(cx, frame, start, upper)?;
         let from = FromB4 { received, outer: start as u16, inner, without_port };
-        let table = &cx.snapshot.table;
-        match self.leave_tunnel(cx, frame, &from, table.locate(key))? {
-            None => Ok(Verdict::Forward),
-            Some((hairpin, key)) => {
-                self.enter_tunnel(cx, frame, &hairpin, table.locate(key))?;
-                Ok(Verdict::Hairpin)
-            }
-        }
+        let (table, worker) = (&cx.snapshot.table, self.worker);
+        let slot = table.locate(key);
+        let hairpin = self.leave_tunnel(cx, frame, &from, slot)?;
+        table.count(worker, slot, Direction::FromB4, inner.len);
+        let Some((hairpin, key)) = hairpin else { return Ok(Verdict::Forward) };
+        let slot = table.locate(key);
+        self.enter_tunnel(cx, frame, &hairpin, slot)?;
+        table.count(worker, slot, Direction::ToB4, inner.len);
+        Ok(Verdict::Hairpin)
     }
 
     /// Where the inner packet is in a packet that was in fragments, or could have been: what these

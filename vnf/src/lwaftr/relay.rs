@@ -48,7 +48,6 @@ pub struct Relay<P: FramePool> {
     pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
-    exemplified: Exemplified,
     /// How many share the limits.
     pub(super) workers: usize,
     /// Tunnelled packets in fragments.
@@ -57,6 +56,7 @@ pub struct Relay<P: FramePool> {
     pub(super) assembled: RoomyFrame,
     /// What IPv4 fragments are told apart by.
     pub(super) ports: FragmentPorts<P::Frame>,
+    exemplified: Exemplified,
     resolver: Option<Resolver>,
 }
 
@@ -73,11 +73,11 @@ impl<P: FramePool> Relay<P> {
             identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
-            exemplified: Exemplified::default(),
             workers: parts.workers.max(1),
             packets: Packets::new(),
             assembled: RoomyFrame::default(),
             ports: FragmentPorts::new(),
+            exemplified: Exemplified::default(),
             resolver: parts.runs_timers.then(Resolver::default),
         }
     }

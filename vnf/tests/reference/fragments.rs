@@ -168,7 +168,10 @@ pub(crate) fn arrive(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         // RFC 6946.
         return tunnelled(world, outer, next, &outer.payload[8..]);
     }
-    if piece.data.is_empty() || piece.more && piece.data.len() % 8 != 0 || piece.end() > 65535 {
+    if piece.data.is_empty()
+        || piece.more && !piece.data.len().is_multiple_of(8)
+        || piece.end() > 65535
+    {
         return drop("ipv6-fragment-malformed");
     }
     let Some(whole) = add(world, (outer.source(), outer.destination(), id), piece)? else {

@@ -89,7 +89,7 @@ pub(crate) fn of_ipv4(rng: &mut Rng, packet: &[u8], identification: u16) -> Vec<
         let more = if end < data.len() { 0x2000 } else { 0 };
         bytes[2..4].copy_from_slice(&((header.len() + end - start) as u16).to_be_bytes());
         bytes[4..6].copy_from_slice(&identification.to_be_bytes());
-        bytes[6..8].copy_from_slice(&(start as u16 / 8 | more).to_be_bytes());
+        bytes[6..8].copy_from_slice(&(more | (start / 8) as u16).to_be_bytes());
         fix_ipv4_checksum(&mut bytes);
         bytes.extend(&data[start..end]);
         bytes

@@ -161,7 +161,8 @@ mod tests {
         for round in 0..100 {
             let chains: Vec<Chain> =
                 (0..50).map(|number| arena.store(&packet(1200 + round + number))).collect();
-            assert_eq!(arena.used(), chains.iter().map(|chain| Chain::cost(chain.len)).sum());
+            let cost: usize = chains.iter().map(|chain| Chain::cost(chain.len)).sum();
+            assert_eq!(arena.used(), cost);
             for (number, chain) in chains.iter().enumerate() {
                 assert!(arena.holds(chain, 0, &packet(1200 + round + number)));
                 arena.give_back(chain);

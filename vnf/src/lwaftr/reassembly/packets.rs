@@ -229,3 +229,168 @@ fn count_dropped(packet: &Packet, reason: DropReason, counters: &InterfaceCounte
     counters.held.sub(packet.frames);
     counters.drops[reason.index()].add(packet.frames, packet.frame_bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Frame;
+    use crate::wire::ipv6::FRAGMENT_HEADER;
+
+    const LIMITS: Limits = Limits {
+        fragments: 4,
+        packets_per_source: 3,
+        bytes_per_source: 4096,
+        packets: 10,
+        bytes: 8192,
+    };
+
+    /// The packets and what they count.
+    struct Bench {
+        packets: Packets,
+        counters: InterfaceCounters,
+        out: RoomyFrame,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let counters = InterfaceCounters::default();
+            Self { packets: Packets::new(), counters, out: RoomyFrame::default() }
+        }
+
+        /// A fragment of `len` bytes at `offset`.
+        fn add(
+            &mut self,
+            (source, identification): (u128, u32),
+            (offset, len, more): (usize, usize, bool),
+            now: u64,
+        ) -> Result<Option<Whole>, DropReason> {
+            let packet: Vec<u8> = (0..48 + len).map(|i| (i + offset) as u8).collect();
+            let data = &packet[40 + FRAGMENT_HEADER..];
+            let fragment = Fragment { next_header: 4, offset, more, identification, data };
+            let arrival =
+                Arrival { ethernet: &[0; 14], packet: &packet, frame_len: packet.len() + 14, now };
+            let id = PacketId { source, destination: 1, identification };
+            let Self { packets, counters, out } = self;
+            packets.add(id, &fragment, &arrival, &LIMITS, counters, out)
+        }
+
+        fn dropped(&self, reason: DropReason) -> u64 {
+            let mut totals = crate::telemetry::InterfaceTotals::default();
+            totals.add(&self.counters);
+            totals.drops[reason.index()].packets
+        }
+
+        fn is_idle(&self) -> bool {
+            self.packets.packets.len() == 0
+                && self.packets.sources.is_empty()
+                && self.packets.arena.used() == 0
+                && self.counters.held.get() == 0
+        }
+    }
+
+    #[test]
+    fn the_last_piece_makes_it_whole() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.add((1, 1), (16, 5, false), 10), Ok(None));
+        assert_eq!(bench.add((1, 1), (0, 8, true), 20), Ok(None));
+        assert_eq!(bench.counters.held.get(), 2);
+        let whole = Whole { since: 10, marks_agree: true };
+        assert_eq!(bench.add((1, 1), (8, 8, true), 30), Ok(Some(whole)));
+        assert_eq!(bench.out.bytes().len(), 14 + 40 + 21);
+        assert_eq!((bench.counters.absorbed.get(), bench.counters.reassembled.get()), (3, 1));
+        assert!(bench.is_idle());
+    }
+
+    #[test]
+    fn a_source_with_too_many_packets_loses_its_own_oldest() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.add((2, 1), (0, 8, true), 0), Ok(None));
+        for identification in 1..=4 {
+            assert_eq!(bench.add((1, identification), (0, 8, true), 0), Ok(None));
+        }
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 1);
+        for (id, whole) in [((2, 1), true), ((1, 4), true), ((1, 3), true), ((1, 1), false)] {
+            let result = bench.add(id, (8, 8, false), 1);
+            assert_eq!(result.map(|whole| whole.is_some()), Ok(whole), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_with_too_many_bytes_loses_its_own_oldest() {
+        let mut bench = Bench::new();
+        // 1024 bytes each, as they are stored.
+        for identification in 1..=2 {
+            for offset in [0, 1000] {
+                assert_eq!(bench.add((1, identification), (offset, 976, true), 0), Ok(None));
+            }
+        }
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 0);
+        assert_eq!(bench.add((1, 2), (2000, 8, true), 0), Ok(None));
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 2);
+        // A packet that is itself the oldest goes as a whole.
+        assert_eq!(bench.add((1, 2), (3000, 2000, true), 0), Err(DropReason::Ipv6FragmentLimit));
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 5);
+        assert!(bench.is_idle());
+    }
+
+    #[test]
+    fn too_many_fragments_and_what_comes_after_them() {
+        let mut bench = Bench::new();
+        for offset in 0..4 {
+            assert_eq!(bench.add((1, 1), (offset * 8, 8, true), 0), Ok(None));
+        }
+        for offset in 4..6 {
+            let result = bench.add((1, 1), (offset * 8, 8, true), 0);
+            assert_eq!(result, Err(DropReason::Ipv6FragmentTooMany));
+        }
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentTooMany), 4);
+        let mut quote = [0; 100];
+        assert_eq!(bench.packets.expire(59, 60, &bench.counters, &mut quote), None);
+        assert_eq!(bench.packets.expire(60, 60, &bench.counters, &mut quote), Some(None));
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentTimeout), 0);
+        assert!(bench.is_idle());
+    }
+
+    #[test]
+    fn what_waits_too_long_is_given_up_and_its_first_fragment_quoted() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.add((1, 1), (8, 8, true), 5), Ok(None));
+        assert_eq!(bench.add((1, 2), (0, 8, true), 6), Ok(None));
+        assert_eq!(bench.add((1, 2), (8, 8, true), 9), Ok(None));
+        let mut quote = [0; 100];
+        assert!(!bench.packets.is_overdue(14, 10) && bench.packets.is_overdue(15, 10));
+        assert_eq!(bench.packets.expire(15, 10, &bench.counters, &mut quote), Some(None));
+        assert_eq!(bench.packets.expire(15, 10, &bench.counters, &mut quote), None);
+        let told = bench.packets.expire(16, 10, &bench.counters, &mut quote).flatten();
+        assert_eq!(told.map(|(id, len)| (id.identification, len)), Some((2, 56)));
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentTimeout), 3);
+        assert!(bench.is_idle());
+    }
+
+    /// F6: whatever comes, the limits hold and the books are right.
+    #[test]
+    fn a_flood_stays_within_the_limits() {
+        let mut bench = Bench::new();
+        let mut random = 1_u64;
+        let (mut came, mut refused) = (0, 0);
+        for now in 0..50_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            let pick = |shift: u32, n: u64| (random >> shift) % n;
+            let id = (u128::from(pick(20, 20)), pick(30, 6) as u32);
+            let piece = (pick(40, 6) as usize * 200, 200, pick(50, 4) > 0);
+            came += 1;
+            refused += u64::from(bench.add(id, piece, now).is_err());
+            let Packets { packets, sources, arena } = &bench.packets;
+            assert!(packets.len() <= LIMITS.packets && arena.used() <= LIMITS.bytes);
+            let bytes: usize = sources.values().map(|source| source.bytes).sum();
+            let count: usize = sources.values().map(|source| source.packets.len()).sum();
+            assert_eq!((bytes, count), (arena.used(), packets.len()));
+            assert!(sources.values().all(|source| source.bytes <= LIMITS.bytes_per_source
+                && source.packets.len() <= LIMITS.packets_per_source));
+        }
+        let dropped: u64 = DropReason::ALL.iter().map(|reason| bench.dropped(*reason)).sum();
+        let counters = &bench.counters;
+        assert_eq!(came, refused + dropped + counters.absorbed.get() + counters.held.get());
+        assert!(counters.reassembled.get() > 100);
+    }
+}
