@@ -16,6 +16,8 @@ mod order;
 mod outcome;
 mod packets;
 mod policy;
+mod reassembly;
+mod shared_fragments;
 mod spreading;
 mod tunnel;
 

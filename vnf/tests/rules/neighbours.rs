@@ -306,7 +306,7 @@ fn n4_the_rest_is_dropped() {
             .dropped("unsupported-protocol");
     }
     lab.internet_sends(&Ipv4::echo(8, HOST, EXTERNAL, 1).fragment(true, 0))
-        .dropped("ipv4-fragment");
+        .dropped("ipv4-fragment-to-us");
     lab.internet_sends(&Ipv4::echo(0, HOST, EXTERNAL, 1)).dropped("icmp-type");
     lab.internet_sends(&Ipv4::error(HOST, EXTERNAL, (3, 1), &alices())).dropped("icmp-type");
     let large = Ipv4::icmp(HOST, EXTERNAL, (8, 0), [0; 4], &data(1500));
