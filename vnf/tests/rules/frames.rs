@@ -89,6 +89,17 @@ fn p1_a_packet_in_a_group_frame_is_not_forwarded_and_no_error_is_sent() {
 }
 
 #[test]
+fn p1_no_station_has_a_group_address() {
+    let mut lab = Lab::new();
+    for group in [link::BROADCAST, [1, 0, 0x5e, 0, 0, 1], group_mac(BR1)] {
+        let sent = frame(group, MACS[0], None, 0x0800, &to_alice());
+        lab.frame(Side::External, &sent).dropped("bad-source-mac");
+        let sent = frame(group, MACS[1], None, 0x86dd, &Ipv6::tunnel(ALICE, BR1, &alices()));
+        lab.frame(Side::Internal, &sent).dropped("bad-source-mac");
+    }
+}
+
+#[test]
 fn p1_other_peoples_control_traffic_is_ignored_and_never_a_drop() {
     let mut lab = Lab::configured(|config| config.vlans = [None, Some(20)]);
     let link_control = |last| frame(STRANGER, [1, 0x80, 0xc2, 0, 0, last], None, 0x88cc, &data(46));

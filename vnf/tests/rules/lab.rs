@@ -9,7 +9,7 @@ use vnf::lwaftr::{Relay, RelayParts, Settings, Snapshot};
 use vnf::replay::{Options, Session};
 use vnf::side::Side;
 use vnf::softwire::{BindingTable, Softwire, TableWriter, Tally};
-use vnf::telemetry::{DropReason, Example, WorkerCounters};
+use vnf::telemetry::{Alarm, DropReason, Example, WorkerCounters};
 use vnf::wire::MacAddr;
 
 use crate::link::{self, Mac, Wire};
@@ -237,6 +237,11 @@ impl Lab {
         Counts::of(&self.session).get(side, name)
     }
 
+    /// The alarms that are raised now.
+    pub(crate) fn alarms(&self) -> Vec<Alarm> {
+        self.session.snapshot().alarms()
+    }
+
     /// What a relay of one's own can be given.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.settings.clone(), self.table.clone())
@@ -247,10 +252,10 @@ impl Lab {
         Relay::new(RelayParts {
             pool: HeapPool,
             counters,
-            next_hops: Arc::default(),
             worker: 0,
             workers: 1,
             runs_timers: true,
+            announces: true,
             seed: 0,
         })
     }

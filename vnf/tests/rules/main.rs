@@ -4,8 +4,10 @@
 //! each step of each test the counters balance (A1).
 
 mod accounting;
+mod announcements;
 mod decapsulation;
 mod encapsulation;
+mod filters;
 mod fragments;
 mod frames;
 mod icmp;
