@@ -147,7 +147,7 @@ fn a_fatal_signal_leaves_the_last_frames() {
     });
 }
 
-/// Amid traffic, some have been rewritten; each is one that came, or what was made of it.
+/// Amid traffic, some have been rewritten. The ring gives back what was sent to it.
 #[test]
 fn amid_traffic_a_fatal_signal_leaves_some_frames() {
     alone("amid_traffic_a_fatal_signal_leaves_some_frames", || {
@@ -156,7 +156,7 @@ fn amid_traffic_a_fatal_signal_leaves_some_frames() {
         let mut instance = Instance::start(&frames, ",infinite_rx=1", mac);
         instance.wait_for(10_000);
         let left = instance.crash(libc::SIGABRT);
-        assert!(left.len() <= 64, "{} frames", left.len());
+        assert!(left.len() <= 128, "{} frames", left.len());
         let known = |frame: &&Vec<u8>| frame.ends_with(&[frame[frame.len() - 1]; 32]);
         let known = left.iter().filter(known).count();
         assert!(known > 0, "none of {} frames is known: {left:02x?}", left.len());
