@@ -53,6 +53,7 @@ impl ToB4 {
 impl<P: FramePool> Relay<P> {
     /// Takes a burst from the external side where it goes. `since` is when it was received, if it
     /// waited.
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn external(
         &mut self,
         cx: &Context<'_>,
@@ -88,6 +89,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Looks up the destinations of packets that came from side `from`, and sends each into its
     /// softwire.
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
@@ -158,6 +160,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Everything after the lookup: E7, I2, E6, E8, N3, E3.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     fn enter_tunnel(
         &mut self,
         cx: &Context<'_>,

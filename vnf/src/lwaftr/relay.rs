@@ -65,6 +65,7 @@ impl<P: FramePool> Relay<P> {
     /// Takes what one port received; leaves `burst` empty. What is to be sent waits for
     /// [`Self::send`], which must come before the next burst. `now` is in nanoseconds and never
     /// goes back. On a port that both sides share, `side` does not matter.
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn receive(
         &mut self,
         side: Side,
@@ -169,6 +170,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Counts a frame that ends here, and puts one that leaves where it leaves by.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn carry_out(
         &mut self,
         cx: &Context<'_>,
