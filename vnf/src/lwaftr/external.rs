@@ -53,7 +53,6 @@ impl ToB4 {
 impl<P: FramePool> Relay<P> {
     /// Takes a burst from the external side where it goes. `since` is when it was received, if it
     /// waited.
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn external(
         &mut self,
         cx: &Context<'_>,

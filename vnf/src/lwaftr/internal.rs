@@ -37,7 +37,6 @@ struct FromB4 {
 impl<P: FramePool> Relay<P> {
     /// Takes a burst from the internal side where it goes. `since` is when it was received, if it
     /// waited.
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn internal(
         &mut self,
         cx: &Context<'_>,
@@ -171,7 +170,6 @@ impl<P: FramePool> Relay<P> {
     /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5. A packet for another B4 is
     /// given back, to be looked up.
     #[inline(always)]
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     fn leave_tunnel(
         &mut self,
         cx: &Context<'_>,

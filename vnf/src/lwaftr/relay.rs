@@ -65,7 +65,6 @@ impl<P: FramePool> Relay<P> {
     /// Takes what one port received; leaves `burst` empty. What is to be sent waits for
     /// [`Self::send`], which must come before the next burst. `now` is in nanoseconds and never
     /// goes back. On a port that both sides share, `side` does not matter.
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn receive(
         &mut self,
         side: Side,
@@ -187,10 +186,12 @@ impl<P: FramePool> Relay<P> {
             Verdict::Consume => return self.counters.of(side).consumed.add(1),
             Verdict::Wait(to) => return self.hold(cx, frame, side, to),
             Verdict::Ignore(reason) => {
-                return self.counters.of(side).ignored[reason.index()].count(len);
+                let counter = self.counters.of(side).ignored.get(reason.index());
+                return counter.into_iter().for_each(|counter| counter.count(len));
             }
             Verdict::Drop(reason) => {
-                return self.counters.of(side).drops[reason.index()].count(len);
+                let counter = self.counters.of(side).drops.get(reason.index());
+                return counter.into_iter().for_each(|counter| counter.count(len));
             }
         };
         if self.out[to.index()].push(frame, fate, received).is_err() {
