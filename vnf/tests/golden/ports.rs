@@ -69,7 +69,7 @@ impl Rings {
         if let Some(seconds) = case.argument("--until") {
             session.advance((seconds.parse::<f64>().unwrap() * 1e9) as u64);
         }
-        let json = stats_json(&[&session.counters], [PortStats::default(); 2], 0);
+        let json = stats_json(&[&*session.counters], [PortStats::default(); 2], 0);
         (session.sent, json)
     }
 }
