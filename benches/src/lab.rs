@@ -64,6 +64,7 @@ impl Lab {
             pool: NoPool,
             counters: Arc::clone(&counters),
             next_hops: Arc::new(NextHops::default()),
+            worker: 0,
             workers: 1,
             runs_timers: false,
             seed: 0,

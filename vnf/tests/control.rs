@@ -587,6 +587,11 @@ fn a_million_softwires_are_listed_and_reloaded_without_blocking_others() {
     let json = instance.json(&["softwire", "list", "--json"]);
     assert_eq!(json.as_array().unwrap().len(), 1_000_001);
 
+    // This list begins before the reload and is read after it: nothing of the old table is kept
+    // for it, so it ends with what the new table has.
+    let mut slow = instance.connect();
+    slow.write_all(b"{\"version\":1,\"request\":\"softwire-list\"}\n").unwrap();
+
     instance.files.write_table(&table(1_000_064));
     let reload = Command::new(env!("CARGO_BIN_EXE_lwaftr"))
         .args(["reload", "--socket"])
@@ -608,6 +613,43 @@ fn a_million_softwires_are_listed_and_reloaded_without_blocking_others() {
     assert!(reload.0.wait().unwrap().success());
     assert!(answers > 5 && slowest < Duration::from_millis(500), "{answers}, {slowest:?}");
     assert_eq!(instance.softwires(), 1_000_065);
+    let last =
+        BufReader::new(slow).lines().map(Result::unwrap).find(|line| !line.contains("\"part\""));
+    assert!(last.unwrap().contains("\"softwires\":1000065"));
+}
+
+#[test]
+fn what_softwires_carry_is_shown_where_it_is_counted() {
+    let instance = Files::new("", &table(3)).start();
+    for arguments in [&["softwire", "top", "--once"][..], &["softwire", "list", "--counters"]] {
+        let error = instance.fails(1, arguments);
+        assert!(error.contains("set softwires.counters = true and reload"), "{error}");
+    }
+    assert!(instance.json(&["softwire", "list", "--json"])[0]["counters"].is_null());
+
+    instance.files.replace_in_config("[softwires]", "[softwires]\ncounters = true");
+    instance.ok(&["reload"]);
+    let listed = instance.ok(&["softwire", "list", "--counters"]);
+    let mut lines = listed.lines();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .ends_with(",br-ipv6,to-b4-packets,to-b4-bytes,from-b4-packets,from-b4-bytes")
+    );
+    assert!(lines.all(|line| line.ends_with(",0,0,0,0")), "{listed}");
+    let json = instance.json(&["softwire", "list", "--json"]);
+    assert_eq!(json[0]["counters"]["from-b4-bytes"], 0);
+    let listed = instance.ok(&["softwire", "list"]);
+    assert!(listed.lines().all(|line| line.matches(',').count() == 5), "still a table file");
+    let top = instance.ok(&["softwire", "top", "--once", "--interval", "0.1"]);
+    assert!(top.starts_with("0 softwires carried packets in the last 0."), "{top}");
+    let top = instance.json(&["softwire", "top", "--once", "--interval", "0.1", "--json"]);
+    assert_eq!((&top["active"], &top["total"]["to-b4-packets"]), (&0.into(), &0.into()));
+    let output = instance.lwaftr(&["softwire", "top", "--interval", "60"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("expected seconds from 0.1 to 10"), "{error}");
 }
 
 #[test]

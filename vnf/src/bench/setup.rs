@@ -145,6 +145,7 @@ fn worker(
         pool: pools.for_worker(),
         counters: Arc::clone(&counters),
         next_hops: Arc::new(NextHops::default()),
+        worker: 0,
         workers: 1,
         runs_timers: true,
         seed: 0,

@@ -17,6 +17,7 @@ pub mod reload;
 pub mod replay;
 pub mod run;
 pub mod softwire;
+mod softwire_top;
 pub mod stats;
 pub mod status;
 mod target;

@@ -107,7 +107,7 @@ fn report(args: &Args, counters: &WorkerCounters, softwires: usize) -> Result<()
             .map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))?;
         return Ok(());
     }
-    print(&crate::telemetry::stats_text(&json)).map(|_| ())
+    print(&crate::telemetry::stats_text(&json, false)).map(|_| ())
 }
 
 impl From<CaptureError> for Failure {

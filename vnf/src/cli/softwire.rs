@@ -1,4 +1,4 @@
-//! `lwaftr softwire add|del|show|lookup|list`.
+//! `lwaftr softwire add|del|show|lookup|list|top`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -8,9 +8,10 @@ use clap::{ArgGroup, Subcommand};
 use serde_json::Value;
 
 use super::output::{print, print_json};
-use super::{Failure, Target};
+use super::{Failure, Target, softwire_top};
 use crate::control::protocol::{Lookup, Request};
-use crate::control::{Key, Row};
+use crate::control::{Key, NOT_COUNTED, Row};
+use crate::softwire::Tally;
 use crate::softwire::file::COLUMNS;
 
 /// Look at the softwires of a running instance, and edit single ones
@@ -25,6 +26,8 @@ use crate::softwire::file::COLUMNS;
   lwaftr softwire add --file new.csv --replace
   lwaftr softwire del --ipv4 203.0.113.7 --psid 12
   lwaftr softwire list > softwires.csv         a table file of what runs now
+  lwaftr softwire list --counters              the same with what each carried so far
+  lwaftr softwire top                          who is busiest right now
 ")]
 pub struct Args {
     #[command(subcommand)]
@@ -49,6 +52,8 @@ enum Verb {
     Lookup(LookUp),
     /// List all softwires, as a table file
     List(List),
+    /// Watch the busiest softwires
+    Top(softwire_top::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -116,6 +121,10 @@ struct Show {
     #[arg(long, value_name = "PSID")]
     psid: Option<u16>,
 
+    /// With what each carried so far
+    #[arg(long)]
+    counters: bool,
+
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -127,6 +136,10 @@ struct LookUp {
     #[arg(value_name = "WHAT")]
     what: Wanted,
 
+    /// With what each carried so far
+    #[arg(long)]
+    counters: bool,
+
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -134,6 +147,10 @@ struct LookUp {
 
 #[derive(Debug, clap::Args)]
 struct List {
+    /// With what each carried so far; no table file then
+    #[arg(long)]
+    counters: bool,
+
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -166,13 +183,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match verb {
         Verb::Add(add) => edit(&target, add.request()?),
         Verb::Del(del) => edit(&target, del.request()?),
-        Verb::Show(Show { ipv4, psid, json }) => {
-            show(&target, Request::SoftwireShow { ipv4, psid }, json)
+        Verb::Show(Show { ipv4, psid, counters, json }) => {
+            show(&target, Request::SoftwireShow { ipv4, psid }, counters, json)
         }
-        Verb::Lookup(LookUp { what: Wanted(lookup), json }) => {
-            show(&target, Request::SoftwireLookup(lookup), json)
+        Verb::Lookup(LookUp { what: Wanted(lookup), counters, json }) => {
+            show(&target, Request::SoftwireLookup(lookup), counters, json)
         }
-        Verb::List(List { json }) => list(&target, json),
+        Verb::List(List { counters, json }) => list(&target, counters, json),
+        Verb::Top(top) => softwire_top::run(&target, &top),
     }
 }
 
@@ -208,21 +226,21 @@ fn edit(target: &Target, request: Request) -> Result<(), Failure> {
     print(&format!("{added} added, {removed} removed\n")).map(|_| ())
 }
 
-fn show(target: &Target, request: Request, json: bool) -> Result<(), Failure> {
+fn show(target: &Target, request: Request, counters: bool, json: bool) -> Result<(), Failure> {
     let mut answer = target.connect()?.ask(request)?;
     let softwires = answer["softwires"].take();
     if json {
         return print_json(&softwires);
     }
-    print(&format!("{}\n{}", COLUMNS.join(","), csv(softwires)?)).map(|_| ())
+    print(&format!("{}{}", header(counters), csv(softwires, counters)?)).map(|_| ())
 }
 
-fn list(target: &Target, json: bool) -> Result<(), Failure> {
+fn list(target: &Target, counters: bool, json: bool) -> Result<(), Failure> {
     let mut client = target.connect()?;
-    let mut wanted = print(&if json { "[".to_owned() } else { COLUMNS.join(",") + "\n" })?;
+    let mut wanted = print(&if json { "[".to_owned() } else { header(counters) })?;
     let mut separator = "\n";
     client.ask_for_parts(Request::SoftwireList, |part| {
-        let text = if json { json_lines(&part, &mut separator) } else { csv(part)? };
+        let text = if json { json_lines(&part, &mut separator) } else { csv(part, counters)? };
         wanted = wanted && print(&text)?;
         Ok::<_, Failure>(wanted)
     })?;
@@ -240,9 +258,30 @@ fn json_lines(part: &Value, separator: &mut &str) -> String {
     text
 }
 
-/// Lines of a table file.
-fn csv(softwires: Value) -> Result<String, Failure> {
-    let rows: Vec<Row> = serde_json::from_value(softwires)
-        .map_err(|error| Failure::Internal(format!("the answer has no softwires: {error}")))?;
-    Ok(rows.iter().map(|row| row.csv() + "\n").collect())
+/// The first line of a table file; with the names of counters it is none any more.
+fn header(counters: bool) -> String {
+    let counted = if counters { &Tally::NAMES[..] } else { &[] };
+    [&COLUMNS[..], counted].concat().join(",") + "\n"
+}
+
+/// Lines of a table file, with what each softwire carried if that is wanted.
+fn csv(softwires: Value, counters: bool) -> Result<String, Failure> {
+    let mut text = String::new();
+    let Value::Array(softwires) = softwires else {
+        return Err(Failure::Internal("the answer has no softwires".to_owned()));
+    };
+    for mut softwire in softwires {
+        let carried = softwire.as_object_mut().and_then(|row| row.remove("counters"));
+        let row: Row = serde_json::from_value(softwire)
+            .map_err(|error| Failure::Internal(format!("the answer has no softwires: {error}")))?;
+        text += &row.csv();
+        if counters {
+            let carried = carried.ok_or_else(|| Failure::Refused(NOT_COUNTED.to_owned()))?;
+            for name in Tally::NAMES {
+                text += &format!(",{}", carried[name]);
+            }
+        }
+        text.push('\n');
+    }
+    Ok(text)
 }

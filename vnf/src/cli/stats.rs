@@ -13,12 +13,17 @@ use crate::telemetry::stats_text;
 #[command(after_help = "Examples:
   lwaftr stats
   watch -d lwaftr stats
+  lwaftr stats --examples
   lwaftr stats --json | jq '.interfaces.external.drops'
 ")]
 pub struct Args {
     /// As JSON, per worker as well
     #[arg(long)]
     pub json: bool,
+
+    /// With the first bytes of a recent frame of each reason for drops
+    #[arg(long)]
+    pub examples: bool,
 
     /// Which instance.
     #[command(flatten)]
@@ -27,7 +32,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { json, target } = args;
+    let Args { json, examples, target } = args;
     let stats = target.connect()?.ask(Request::Stats)?;
-    if json { print_json(&stats) } else { print(&stats_text(&stats)).map(|_| ()) }
+    if json { print_json(&stats) } else { print(&stats_text(&stats, examples)).map(|_| ()) }
 }

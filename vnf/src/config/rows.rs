@@ -117,7 +117,8 @@ impl Rows {
                 if self.softwires.is_empty() {
                     reader.warn("softwires", "there are no softwires: nothing is forwarded");
                 }
-                Some(writer)
+                let workers = if config.softwires.counters { config.workers.number() } else { 0 };
+                Some(writer.counting(workers))
             }
             Err(errors) => {
                 for error in errors.iter().take(DESCRIBED) {

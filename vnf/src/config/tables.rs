@@ -65,6 +65,14 @@ pub struct Workers {
     pub idle: Idle,
 }
 
+impl Workers {
+    /// How many there are.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.cpus.len().max(1)
+    }
+}
+
 /// What a worker does when there is nothing to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Idle {
@@ -187,6 +195,8 @@ pub struct SoftwiresConfig {
     pub max_removal: u8,
     /// Single softwires added and removed at run time survive a restart.
     pub persist: bool,
+    /// What each softwire carries is counted (A3).
+    pub counters: bool,
 }
 
 impl Default for SoftwiresConfig {
@@ -197,6 +207,7 @@ impl Default for SoftwiresConfig {
             several_per_b4: false,
             max_removal: 10,
             persist: true,
+            counters: false,
         }
     }
 }
@@ -211,6 +222,7 @@ impl Table for SoftwiresConfig {
             "several-per-b4" OPTIONAL several_per_b4 = Boolean;
             "max-removal" OPTIONAL max_removal = Integer(0, 100);
             "persist" FIXED persist = Boolean;
+            "counters" OPTIONAL counters = Boolean;
         ]
     }
 }

@@ -75,6 +75,8 @@ impl Client {
             Request::Reload(_) | Request::SoftwireAdd { .. } | Request::SoftwireDel { .. } => {
                 LONG_PATIENCE
             }
+            // Others may be measuring before us.
+            Request::SoftwireTop(_) => 12 * PATIENCE,
             _ => PATIENCE,
         };
         let sent = self.send(request, patience).map_err(|error| self.broken(&error))?;

@@ -63,6 +63,7 @@ impl Crew {
             pool,
             counters: Arc::clone(&counters),
             next_hops: Arc::clone(&self.next_hops),
+            worker: number,
             workers,
             runs_timers: number == 0,
             seed: unpredictable(),

@@ -39,6 +39,8 @@ pub struct Journal {
     changes: Changes,
     /// Changes on disk.
     written: usize,
+    /// Where the whole lines end, while half a line may stand behind them.
+    torn_at: Option<u64>,
     /// The directory, while a power failure may bring back the journal that this one replaced.
     unsynced: Option<File>,
 }
@@ -123,7 +125,7 @@ impl Journal {
             file.set_len(length as u64).and_then(|()| file.sync_all()).map_err(io_error)?;
             file.seek(SeekFrom::End(0)).map_err(io_error)?;
         }
-        Ok(Self { path: path.to_owned(), file, changes, written, unsynced: None })
+        Ok(Self { path: path.to_owned(), file, changes, written, torn_at: None, unsynced: None })
     }
 
     /// What all edits come to.
@@ -138,12 +140,13 @@ impl Journal {
             return Ok(());
         }
         self.sync_directory()?;
+        self.cut_torn_line()?;
         let end = self.file.stream_position()?;
         let written = self.file.write_all(&line(batch.iter())).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // Half a line in the middle of the file would make it unreadable.
-            self.file.set_len(end)?;
-            self.file.seek(SeekFrom::Start(end))?;
+            self.torn_at = Some(end);
+            // If it cannot be done now, it is done before the next edit.
+            let _ = self.cut_torn_line();
             return Err(error);
         }
         for change in batch.iter() {
@@ -155,6 +158,17 @@ impl Journal {
             if let Err(error) = self.rewrite(self.changes.clone()) {
                 tracing::warn!("{}: cannot be made shorter: {error}", self.path.display());
             }
+        }
+        Ok(())
+    }
+
+    /// Takes away what a failed write left: half a line in the middle of the file would make it
+    /// unreadable.
+    fn cut_torn_line(&mut self) -> io::Result<()> {
+        if let Some(end) = self.torn_at {
+            self.file.set_len(end)?;
+            self.file.seek(SeekFrom::Start(end))?;
+            self.torn_at = None;
         }
         Ok(())
     }
@@ -183,6 +197,7 @@ impl Journal {
         file.sync_all()?;
         fs::rename(&aside, &self.path)?;
         self.file = file;
+        self.torn_at = None;
         self.written = changes.len();
         self.changes = changes;
         self.unsynced = Some(directory);
@@ -375,6 +390,27 @@ mod tests {
         drop(journal);
         let journal = Journal::open(&path).unwrap();
         assert_eq!(journal.changes(), &batch(&[added(2, 2), added(4, 4)]));
+    }
+
+    #[test]
+    fn half_a_line_that_could_not_be_cut_off_is_before_the_next_edit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.append(&batch(&[added(1, 1)])).unwrap();
+        // A disk that is full, and on which nothing can be cut either.
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let end = journal.file.stream_position().unwrap();
+        let mut real = std::mem::replace(&mut journal.file, full);
+        journal.append(&batch(&[added(2, 2)])).unwrap_err();
+        real.write_all(b"{\"version\":1,\"cha").unwrap();
+        journal.torn_at = Some(end);
+        journal.append(&batch(&[added(3, 3)])).unwrap_err();
+        journal.file = real;
+        journal.append(&batch(&[added(4, 4)])).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.changes(), &batch(&[added(1, 1), added(4, 4)]));
     }
 
     #[test]

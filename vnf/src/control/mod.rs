@@ -43,6 +43,7 @@ mod state;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+pub mod top;
 mod watch;
 
 pub use change::{Change, Changes};
@@ -55,6 +56,6 @@ pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
 pub use row::{Key, Row};
 pub use service::Service;
 pub use socket::Socket;
-pub use state::{Control, Instruments, ReadPorts};
+pub use state::{Control, Instruments, NOT_COUNTED, ReadPorts};
 #[cfg(feature = "dpdk")]
 pub use supervisor::supervise;

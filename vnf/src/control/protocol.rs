@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::error::ControlError;
 use super::reload::ReloadOptions;
 use super::row::{Key, Row};
+use super::top::TopOptions;
 
 /// The version of the messages.
 pub const VERSION: u32 = 1;
@@ -83,6 +84,8 @@ pub enum Request {
     SoftwireLookup(Lookup),
     /// All softwires, in parts.
     SoftwireList,
+    /// The busiest softwires.
+    SoftwireTop(TopOptions),
 }
 
 /// What to look up.
@@ -206,6 +209,7 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::top::Busy;
 
     #[test]
     fn requests_round_trip() {
@@ -229,6 +233,7 @@ mod tests {
             Request::SoftwireLookup(Lookup::Ipv4 { ipv4: row.ipv4, port: Some(4711) }),
             Request::SoftwireLookup(Lookup::B4 { b4: row.b4_ipv6 }),
             Request::SoftwireShow { ipv4: row.ipv4, psid: None },
+            Request::SoftwireTop(TopOptions { count: 5, interval_ms: 1_000, by: Busy::Packets }),
         ] {
             let line = serde_json::to_string(&Message::new(request.clone())).unwrap();
             assert_eq!(parse_request(line.as_bytes()).unwrap(), request, "{line}");

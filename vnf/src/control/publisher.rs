@@ -34,7 +34,7 @@ enum Memory {
     /// Parts of the present table.
     Parts(Retired),
     /// A snapshot and its table. The writer goes with it: it holds the table, too.
-    Whole { snapshot: Arc<Snapshot>, _writer: Box<TableWriter> },
+    Whole { snapshot: Arc<Snapshot>, writer: Box<TableWriter> },
 }
 
 impl Publisher {
@@ -76,7 +76,7 @@ impl Publisher {
         let generation = self.generations.advance();
         // Parts of the old table go with it as a whole.
         self.retired.retain(|(_, memory)| matches!(memory, Memory::Whole { .. }));
-        let whole = Memory::Whole { snapshot: old, _writer: Box::new(old_writer) };
+        let whole = Memory::Whole { snapshot: old, writer: Box::new(old_writer) };
         self.retired.push_back((generation, whole));
     }
 
@@ -86,7 +86,7 @@ impl Publisher {
         match self.writer.check(edits, rules) {
             Ok(()) => Ok(Larger(None)),
             Err(EditError::Full) => {
-                rebuilt(self.writer.table(), edits, rules).map(|writer| Larger(Some(writer)))
+                rebuilt(&self.writer, edits, rules).map(|writer| Larger(Some(writer)))
             }
             Err(EditError::Invalid(errors)) => Err(errors),
         }
@@ -113,7 +113,7 @@ impl Publisher {
             }
             Err(EditError::Invalid(errors)) => Err(errors),
             Err(EditError::Full) => {
-                let larger = Larger(Some(rebuilt(self.writer.table(), edits, rules)?));
+                let larger = Larger(Some(rebuilt(&self.writer, edits, rules)?));
                 self.edit(edits, rules, larger)
             }
         }
@@ -134,7 +134,9 @@ impl Publisher {
             }
             match self.retired.pop_front() {
                 Some((_, Memory::Parts(parts))) => self.writer.release(parts),
-                Some((_, whole @ Memory::Whole { .. })) => drop(whole),
+                Some((_, Memory::Whole { writer, .. })) => {
+                    self.writer.take_over_counts(writer.table());
+                }
                 None => {}
             }
         }

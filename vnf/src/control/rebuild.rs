@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::row::Key;
-use crate::softwire::{BindingTable, Edit, EditError, RowError, Rules, Softwire, TableWriter};
+use crate::softwire::{Edit, EditError, RowError, Rules, Softwire, TableWriter};
 
 /// Applies a batch to a table that nobody reads yet; replaces it by a larger one where it must.
 pub(super) fn apply_or_rebuild(
@@ -18,19 +18,20 @@ pub(super) fn apply_or_rebuild(
         }
         Err(EditError::Invalid(errors)) => Err(errors),
         Err(EditError::Full) => {
-            *writer = rebuilt(writer.table(), edits, rules)?;
+            *writer = rebuilt(writer, edits, rules)?;
             Ok(())
         }
     }
 }
 
-/// A table with the softwires that a batch, which must be valid, makes of those of `table`.
+/// A table with the softwires that a batch, which must be valid, makes of those of this one.
 /// Errors name edits of the batch.
 pub(super) fn rebuilt(
-    table: &BindingTable,
+    writer: &TableWriter,
     edits: &[Edit],
     rules: &Rules<'_>,
 ) -> Result<TableWriter, Vec<RowError>> {
+    let (table, counting_workers) = (writer.table(), writer.counting_workers());
     let removed: HashSet<Key> = edits
         .iter()
         .filter_map(|edit| match *edit {
@@ -48,12 +49,13 @@ pub(super) fn rebuilt(
             added.push(number);
         }
     }
-    TableWriter::build(&softwires, rules).map_err(|mut errors| {
+    let built = TableWriter::build(&softwires, rules).map_err(|mut errors| {
         for error in &mut errors {
             // The table's own rows were good without the batch, whose last edit stands for it all.
             let edit = error.row.checked_sub(kept).and_then(|row| added.get(row));
             error.row = edit.copied().unwrap_or(edits.len().saturating_sub(1));
         }
         errors
-    })
+    })?;
+    Ok(built.counting(counting_workers))
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::softwire::{PortSet, Softwire};
+use crate::softwire::{BindingTable, PortSet, Softwire, Tally};
 
 /// A softwire as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,22 @@ impl From<Softwire> for Row {
             b4_ipv6: b4,
             br_ipv6: Some(br),
         }
+    }
+}
+
+/// A softwire of a running instance, with what it carried where that is counted.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct CountedRow {
+    #[serde(flatten)]
+    pub(super) row: Row,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) counters: Option<Tally>,
+}
+
+impl CountedRow {
+    pub(super) fn of(softwire: &Softwire, table: &BindingTable) -> Self {
+        let counters = table.counts().then(|| table.tally(softwire).unwrap_or_default());
+        Self { row: Row::from(*softwire), counters }
     }
 }
 

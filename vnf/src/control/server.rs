@@ -1,6 +1,7 @@
 //! Connections to the control socket: who may talk, how much and how slowly, and the answers.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::ControlError;
 use super::places::Place;
 use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request, part_line};
-use super::row::{Key, Row};
+use super::row::{CountedRow, Key};
 use super::socket::is_trusted;
 use super::state::Control;
+use super::top::busiest;
 use crate::softwire::Softwire;
 
 /// How long a connection may be silent between requests, take to send one, and take to receive a
@@ -138,14 +140,14 @@ async fn answer(control: &Control, request: Request) -> Result<Value, ControlErr
         Request::SoftwireShow { ipv4, psid } => {
             let mut found = control.lookup(Lookup::Ipv4 { ipv4, port: None }).await?;
             found.retain(|softwire| psid.is_none_or(|psid| Key::of(softwire).psid == psid));
-            softwires_or(&found, || match psid {
+            control.softwires_or(&found, || match psid {
                 Some(psid) => format!("there is no softwire {}", Key { ipv4, psid }),
                 None => format!("{ipv4} has no softwires"),
             })
         }
         Request::SoftwireLookup(lookup) => {
             let found = control.lookup(lookup).await?;
-            softwires_or(&found, || match lookup {
+            control.softwires_or(&found, || match lookup {
                 Lookup::Ipv4 { ipv4, port: Some(port) } => {
                     format!("nobody owns port {port} of {ipv4}")
                 }
@@ -153,38 +155,56 @@ async fn answer(control: &Control, request: Request) -> Result<Value, ControlErr
                 Lookup::B4 { b4 } => format!("{b4} has no softwire"),
             })
         }
+        Request::SoftwireTop(options) => busiest(control, options).await,
         Request::SoftwireList => Err(ControlError::internal("a list is sent in parts")),
     }
 }
 
-/// Softwires as an answer; none is a negative one.
-fn softwires_or(found: &[Softwire], nothing: impl Fn() -> String) -> Result<Value, ControlError> {
-    if found.is_empty() {
-        return Err(ControlError::refused(nothing()));
+impl Control {
+    /// Softwires as an answer; none is a negative one.
+    fn softwires_or(
+        &self,
+        found: &[Softwire],
+        nothing: impl Fn() -> String,
+    ) -> Result<Value, ControlError> {
+        if found.is_empty() {
+            return Err(ControlError::refused(nothing()));
+        }
+        let view = self.view();
+        let rows = found.iter().map(|softwire| CountedRow::of(softwire, &view.snapshot.table));
+        Ok(json!({"softwires": rows.collect::<Vec<_>>()}))
     }
-    Ok(json!({"softwires": rows(found)}))
 }
 
-fn rows(softwires: &[Softwire]) -> Vec<Row> {
-    softwires.iter().copied().map(Row::from).collect()
-}
-
-/// Sends all softwires, part by part, while others are served and edits are made: each softwire is
-/// as it was at some moment in between.
+/// Sends all softwires, part by part, while others are served and edits and reloads are made: each
+/// softwire is as it was at some moment in between. No table is held while a part is sent, so that
+/// a client that reads slowly keeps no memory of ours.
 async fn list(
     control: &Control,
     write: &mut (impl tokio::io::AsyncWrite + Unpin),
 ) -> io::Result<Result<Value, ControlError>> {
-    let view = control.view();
-    let mut softwires = view.snapshot.table.softwires();
+    let mut last = None;
     let mut count = 0;
     loop {
-        let part: Vec<Softwire> = softwires.by_ref().take(PART).collect();
-        if part.is_empty() {
+        let part = part_after(control, last);
+        last = part.last().map(|counted| (counted.row.ipv4, counted.row.psid));
+        if last.is_none() {
             return Ok(Ok(json!({"softwires": count})));
         }
         count += part.len();
-        send_line(write, &part_line(&rows(&part))).await?;
+        send_line(write, &part_line(&part)).await?;
         tokio::task::yield_now().await;
     }
+}
+
+/// The next softwires of a list after the last address and PSID that it had.
+fn part_after(control: &Control, last: Option<(Ipv4Addr, u16)>) -> Vec<CountedRow> {
+    let view = control.view();
+    let first = last.map_or(Ipv4Addr::UNSPECIFIED, |(ipv4, _)| ipv4);
+    let is_new = |softwire: &Softwire| {
+        last.is_none_or(|last| (softwire.ipv4, softwire.port_set.psid()) > last)
+    };
+    let table = &view.snapshot.table;
+    let next = table.softwires_from(first).filter(is_new).take(PART);
+    next.map(|softwire| CountedRow::of(&softwire, table)).collect()
 }

@@ -16,6 +16,10 @@ use crate::lwaftr::Snapshot;
 use crate::softwire::{Softwire, file};
 use crate::telemetry::{LatencyBook, LatencyReader, PortStats, WorkerCounters, stats_json};
 
+/// Why there are no counters of softwires.
+pub const NOT_COUNTED: &str =
+    "what each softwire carries is not counted: set softwires.counters = true and reload";
+
 /// How long a worker may take to hand over its histograms; a stopped one must not block us.
 const LATENCY_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -43,6 +47,8 @@ pub struct Control {
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever reads the table; parts of it are not freed meanwhile.
     reading: Arc<()>,
+    /// Held by whoever compares two looks at the table's counters.
+    pub(super) looking: tokio::sync::Mutex<()>,
     started: Instant,
     started_at: SystemTime,
 }
@@ -66,6 +72,7 @@ impl Control {
             ports,
             changing: tokio::sync::Mutex::new(()),
             reading: Arc::new(()),
+            looking: tokio::sync::Mutex::new(()),
             started: Instant::now(),
             started_at: SystemTime::now(),
         }
@@ -208,6 +215,14 @@ impl Control {
         }
     }
 
+    /// Says no when what softwires carry is not counted.
+    pub(super) fn must_count(&self) -> Result<(), ControlError> {
+        if self.view().snapshot.table.counts() {
+            return Ok(());
+        }
+        Err(ControlError::refused(NOT_COUNTED))
+    }
+
     /// The counters; see docs/counters.md.
     #[must_use]
     pub fn stats(&self) -> Value {
@@ -291,7 +306,7 @@ fn parse(csv: &str, editor: &Editor) -> Result<file::Parsed, ControlError> {
 }
 
 /// Runs something that takes its time on a thread of its own.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ControlError> {
     tokio::task::spawn_blocking(work)

@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::Slot;
+use crate::softwire::{Direction, Slot};
 use crate::telemetry::DropReason;
 use crate::wire::ethernet::Template;
 use crate::wire::icmpv4::Icmpv4;
@@ -100,9 +100,13 @@ impl<P: FramePool> Relay<P> {
             Side::External => Verdict::Forward,
             Side::Internal => Verdict::Hairpin,
         };
-        waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
+        let (table, worker) = (&cx.snapshot.table, self.worker);
+        waiting.answered(table, worker, |mut frame, packet, slot| {
             let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {
-                Ok(()) => done,
+                Ok(()) => {
+                    table.count(worker, slot, Direction::ToB4, packet.place.len);
+                    done
+                }
                 Err(verdict) => verdict,
             };
             self.carry_out(cx, from, frame, verdict, Received { len: packet.received, since });

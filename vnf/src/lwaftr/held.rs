@@ -44,11 +44,13 @@ impl<P: FramePool> Relay<P> {
     /// Keeps a frame until the next hop on the side it is `to` leave by is known.
     #[cold]
     pub(super) fn hold(&mut self, cx: &Context<'_>, frame: P::Frame, received_on: Side, to: Side) {
-        let counters = self.counters.of(received_on);
         let len = frame.bytes().len();
         match self.held.sides[to.index()].try_push(Waiting { frame, received_on, since: cx.now }) {
-            Ok(()) => counters.held.add(1),
-            Err(_) => counters.drops[DropReason::NextHopUnresolved.index()].count(len),
+            Ok(()) => self.counters.of(received_on).held.add(1),
+            Err(full) => {
+                let Waiting { frame, .. } = full.element();
+                self.count_drop(received_on, DropReason::NextHopUnresolved, &frame, len);
+            }
         }
     }
 
@@ -64,10 +66,9 @@ impl<P: FramePool> Relay<P> {
                 |waiting: &Waiting<P::Frame>| cx.now.saturating_sub(waiting.since) > PATIENCE;
             while self.held.sides[side.index()].first().is_some_and(overdue) {
                 let Waiting { frame, received_on, .. } = self.held.sides[side.index()].remove(0);
-                let counters = self.counters.of(received_on);
-                counters.held.sub(1);
-                let reason = DropReason::NextHopUnresolved.index();
-                counters.drops[reason].count(frame.bytes().len());
+                self.counters.of(received_on).held.sub(1);
+                let len = frame.bytes().len();
+                self.count_drop(received_on, DropReason::NextHopUnresolved, &frame, len);
             }
         }
     }

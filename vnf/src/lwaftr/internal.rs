@@ -14,7 +14,7 @@ use super::verdict::Verdict;
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::{Key, Slot};
+use crate::softwire::{Direction, Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
@@ -63,8 +63,13 @@ impl<P: FramePool> Relay<P> {
             }
         }
         let mut hairpins = Waiting::new();
-        waiting.answered(&cx.snapshot.table, |mut frame, packet, slot| {
-            let verdict = match self.leave_tunnel(cx, &mut frame, packet, slot) {
+        let (table, worker) = (&cx.snapshot.table, self.worker);
+        waiting.answered(table, worker, |mut frame, packet, slot| {
+            let done = self.leave_tunnel(cx, &mut frame, packet, slot);
+            if done.is_ok() {
+                table.count(worker, slot, Direction::FromB4, packet.inner.len);
+            }
+            let verdict = match done {
                 Ok(None) => Verdict::Forward,
                 Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
                 Err(verdict) => verdict,

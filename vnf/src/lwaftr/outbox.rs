@@ -23,6 +23,17 @@ pub(super) enum Fate {
     Originated,
 }
 
+impl Fate {
+    /// The interface whose frame it tells of, if it tells of one, when it leaves by `side`.
+    fn received_on(self, side: Side) -> Option<Side> {
+        match self {
+            Self::Forwarded => Some(side.other()),
+            Self::Hairpinned | Self::Answered => Some(side),
+            Self::Piece | Self::Originated => None,
+        }
+    }
+}
+
 /// What to count when a frame was sent, or was not.
 #[derive(Debug, Clone, Copy)]
 struct Origin {
@@ -145,12 +156,18 @@ impl<F: Frame> Outbox<F> {
                 break;
             }
         }
-        self.frames.clear();
         let mut sent = std::mem::take(&mut self.tally);
         for origin in self.origins.get(accepted..).unwrap_or_default() {
             sent.remove(origin);
             count_refused(*origin, side, counters);
         }
+        if let Some(frame) = self.frames.first() {
+            let first = self.origins.get(accepted).and_then(|origin| origin.fate.received_on(side));
+            if let Some(received_on) = first {
+                counters.examples(received_on).put(DropReason::TxFull, frame.bytes());
+            }
+        }
+        self.frames.clear();
         let [forwarded, pieces, hairpinned, answered, originated] = sent.frames;
         let here = counters.of(side);
         here.out_packets.add(sent.frames.iter().sum());
@@ -176,12 +193,13 @@ impl<F: Frame> Outbox<F> {
 
 /// Counts a frame that could not be sent.
 fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
-    let received_on = match origin.fate {
-        Fate::Forwarded => side.other(),
-        Fate::Hairpinned | Fate::Answered => side,
+    match origin.fate.received_on(side) {
+        Some(side) => {
+            let counter = &counters.of(side).drops[DropReason::TxFull.index()];
+            counter.count(origin.received_len as usize);
+        }
+        None if origin.fate == Fate::Originated => counters.of(side).suppressed_errors.add(1),
         // The last piece tells of its packet.
-        Fate::Piece => return,
-        Fate::Originated => return counters.of(side).suppressed_errors.add(1),
-    };
-    counters.of(received_on).drops[DropReason::TxFull.index()].count(origin.received_len as usize);
+        None => {}
+    }
 }

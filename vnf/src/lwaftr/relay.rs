@@ -25,6 +25,8 @@ pub struct RelayParts<P> {
     pub counters: Arc<WorkerCounters>,
     /// What all workers know of the next hops.
     pub next_hops: Arc<NextHops>,
+    /// Which of the workers this is, from 0.
+    pub worker: usize,
     /// How many workers share the rate limits.
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
@@ -37,12 +39,14 @@ pub struct RelayParts<P> {
 #[derive(Debug)]
 pub struct Relay<P: FramePool> {
     pub(super) pool: P,
+    pub(super) worker: usize,
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) next_hops: Arc<NextHops>,
     pub(super) limiter: Limiter,
     pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
+    exemplified: Exemplified,
     resolver: Option<Resolver>,
 }
 
@@ -52,12 +56,14 @@ impl<P: FramePool> Relay<P> {
     pub fn new(parts: RelayParts<P>) -> Self {
         Self {
             pool: parts.pool,
+            worker: parts.worker,
             counters: parts.counters,
             next_hops: parts.next_hops,
             limiter: Limiter::new(parts.workers, parts.seed),
             identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
+            exemplified: Exemplified::default(),
             resolver: parts.runs_timers.then(Resolver::default),
         }
     }
@@ -75,6 +81,7 @@ impl<P: FramePool> Relay<P> {
         for frame in burst.iter() {
             frame.prefetch_bytes();
         }
+        self.exemplified = Exemplified::default();
         self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
         if !self.held.is_empty() {
             self.release(&Context::new(snapshot, &self.next_hops, now));
@@ -169,7 +176,6 @@ impl<P: FramePool> Relay<P> {
 
     /// Counts a frame that ends here, and puts one that leaves where it leaves by.
     #[inline(always)]
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn carry_out(
         &mut self,
         cx: &Context<'_>,
@@ -186,16 +192,43 @@ impl<P: FramePool> Relay<P> {
             Verdict::Consume => return self.counters.of(side).consumed.add(1),
             Verdict::Wait(to) => return self.hold(cx, frame, side, to),
             Verdict::Ignore(reason) => {
-                let counter = self.counters.of(side).ignored.get(reason.index());
-                return counter.into_iter().for_each(|counter| counter.count(len));
+                return self.counters.of(side).ignored[reason.index()].count(len);
             }
-            Verdict::Drop(reason) => {
-                let counter = self.counters.of(side).drops.get(reason.index());
-                return counter.into_iter().for_each(|counter| counter.count(len));
-            }
+            Verdict::Drop(reason) => return self.count_drop(side, reason, &frame, len),
         };
-        if self.out[to.index()].push(frame, fate, received).is_err() {
-            self.counters.of(side).drops[DropReason::TxFull.index()].count(len);
+        if let Err(frame) = self.out[to.index()].push(frame, fate, received) {
+            self.count_drop(side, DropReason::TxFull, &frame, len);
         }
+    }
+
+    /// Counts a dropped frame; the first of its reason in a burst is kept as an example (A2).
+    #[inline]
+    pub(super) fn count_drop(
+        &mut self,
+        side: Side,
+        reason: DropReason,
+        frame: &P::Frame,
+        received_len: usize,
+    ) {
+        self.counters.of(side).drops[reason.index()].count(received_len);
+        if self.exemplified.is_first(side, reason) {
+            self.counters.examples(side).put(reason, frame.bytes());
+        }
+    }
+}
+
+/// Reasons that the present burst gave an example of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Exemplified([u128; 2]);
+
+impl Exemplified {
+    #[inline]
+    fn is_first(&mut self, side: Side, reason: DropReason) -> bool {
+        const { assert!(DropReason::COUNT <= u128::BITS as usize) };
+        let bit = 1 << reason.index();
+        let seen = &mut self.0[side.index()];
+        let is_first = *seen & bit == 0;
+        *seen |= bit;
+        is_first
     }
 }

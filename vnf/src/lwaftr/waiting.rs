@@ -33,11 +33,18 @@ impl<F, T> Waiting<F, T> {
         let _ = self.0.try_push(Item { frame, packet, key });
     }
 
-    /// Looks all of them up and gives each, with its answer, to `each`; in order.
+    /// Looks all of them up and gives each, with its answer, to `each`; in order. `worker` is who
+    /// may count what the softwires carry.
     #[inline(always)]
-    pub(super) fn answered(mut self, table: &BindingTable, mut each: impl FnMut(F, &T, Slot)) {
+    pub(super) fn answered(
+        mut self,
+        table: &BindingTable,
+        worker: usize,
+        mut each: impl FnMut(F, &T, Slot),
+    ) {
         let mut slots = [Slot::NOBODY; BURST];
         table.locate_batch(&self.0, |item| item.key, &mut slots);
+        table.prefetch_counts(worker, slots.get(..self.0.len()).unwrap_or_default());
         for (Item { frame, packet, .. }, slot) in self.0.drain(..).zip(&slots) {
             each(frame, &packet, *slot);
         }

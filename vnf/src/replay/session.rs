@@ -64,6 +64,7 @@ impl Session {
             pool: HeapPool,
             counters: counters.clone(),
             next_hops: Arc::new(NextHops::default()),
+            worker: 0,
             workers: 1,
             runs_timers: true,
             seed: options.seed,

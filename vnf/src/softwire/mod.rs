@@ -12,7 +12,7 @@ mod text;
 pub use entry::{B4Problem, Softwire};
 pub use port_set::{PortSet, PortSetError};
 pub use table::{
-    Applied, BindingTable, Edit, EditError, Endpoints, Key, Retired, RowError, RowProblem, Rules,
-    Slot, TableWriter,
+    Applied, BindingTable, Direction, Edit, EditError, Endpoints, Key, Retired, RowError,
+    RowProblem, Rules, Slot, TableWriter, Tally,
 };
 pub(crate) use text::shown;

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{DropReason, IgnoreReason};
+use super::{DropReason, Examples, IgnoreReason};
 use crate::side::Side;
 
 /// A counter with one writer: adding is a load and a store, with no locked instruction.
@@ -205,6 +205,7 @@ impl InterfaceTotals {
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
     interfaces: [InterfaceCounters; 2],
+    examples: [Examples; 2],
 }
 
 impl WorkerCounters {
@@ -215,6 +216,15 @@ impl WorkerCounters {
         match side {
             Side::External => &self.interfaces[0],
             Side::Internal => &self.interfaces[1],
+        }
+    }
+
+    /// Examples of frames that one interface received and that were dropped.
+    #[must_use]
+    pub fn examples(&self, side: Side) -> &Examples {
+        match side {
+            Side::External => &self.examples[0],
+            Side::Internal => &self.examples[1],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the relay counts and how it is named: counters without sharing, drop reasons, latency.
 
 mod counters;
+mod examples;
 mod latency;
 mod reasons;
 mod report;
@@ -8,6 +9,7 @@ mod report;
 pub use counters::{
     Counter, InterfaceCounters, InterfaceTotals, PacketBytes, PacketCounter, WorkerCounters,
 };
+pub use examples::{EXAMPLE_BYTES, Example, Examples};
 pub use latency::{LatencyBook, LatencyKind, LatencyReader, LatencyRecorder};
 pub use reasons::{DropReason, IgnoreReason};
 pub use report::{PortStats, stats_json, stats_text};

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{DropReason, IgnoreReason, InterfaceTotals, PacketBytes, WorkerCounters};
+use super::{DropReason, Example, IgnoreReason, InterfaceTotals, PacketBytes, WorkerCounters};
 use crate::side::Side;
 
 /// What a port itself lost: frames that no worker ever saw, or that it failed to send.
@@ -34,6 +34,7 @@ pub fn stats_json<W: Borrow<WorkerCounters>>(
     for (side, all) in Side::BOTH.into_iter().zip(totals(workers)) {
         let PortStats { rx_missed, rx_nombuf, rx_errors, tx_errors } = ports[side.index()];
         let mut object = interface_json(&all);
+        add_examples(&mut object, workers, side);
         object.insert(
             "port".to_owned(),
             json!({
@@ -83,6 +84,24 @@ fn interface_json(totals: &InterfaceTotals) -> Map<String, Value> {
     object
 }
 
+/// Adds to each reason for drops the first bytes of a frame, of whichever worker has one.
+fn add_examples<W: Borrow<WorkerCounters>>(
+    object: &mut Map<String, Value>,
+    workers: &[W],
+    side: Side,
+) {
+    let Some(drops) = object.get_mut("drops").and_then(Value::as_object_mut) else { return };
+    for reason in DropReason::ALL {
+        let mut examples =
+            workers.iter().filter_map(|worker| worker.borrow().examples(side).get(*reason));
+        if let Some(counted) = drops.get_mut(reason.name())
+            && let Some(example) = examples.next()
+        {
+            counted["example"] = example.json();
+        }
+    }
+}
+
 /// The reasons that ever occurred.
 fn reasons_json(names: impl Iterator<Item = &'static str>, counts: &[PacketBytes]) -> Value {
     names
@@ -96,9 +115,10 @@ fn reasons_json(names: impl Iterator<Item = &'static str>, counts: &[PacketBytes
 }
 
 /// The same for people, from what [`stats_json`] made: the two interfaces side by side, then why
-/// frames were dropped or ignored, the busiest reason first, each with its meaning.
+/// frames were dropped or ignored, the busiest reason first, each with its meaning and, if wanted,
+/// with the first bytes of such a frame.
 #[must_use]
-pub fn stats_text(stats: &Value) -> String {
+pub fn stats_text(stats: &Value, examples: bool) -> String {
     let sides = Side::BOTH.map(|side| &stats["interfaces"][side.name()]);
     let mut text = String::new();
     let mut row = |name: &str, cells: [String; 2]| {
@@ -118,7 +138,7 @@ pub fn stats_text(stats: &Value) -> String {
     }
     for (title, key) in [("dropped", "drops"), ("ignored", "ignored")] {
         for side in Side::BOTH {
-            text += &reasons_text(title, side, &stats["interfaces"][side.name()][key]);
+            text += &reasons_text(title, side, &stats["interfaces"][side.name()][key], examples);
         }
     }
     let workers = stats["workers"].as_array().map_or(0, Vec::len);
@@ -127,21 +147,24 @@ pub fn stats_text(stats: &Value) -> String {
     text
 }
 
-fn reasons_text(title: &str, side: Side, reasons: &Value) -> String {
+fn reasons_text(title: &str, side: Side, reasons: &Value, examples: bool) -> String {
     let mut busiest: Vec<(&String, u64, &Value)> = reasons
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(name, counted)| (name, packets(counted), &counted["bytes"]))
+        .map(|(name, counted)| (name, packets(counted), counted))
         .collect();
     busiest.sort_by_key(|&(name, packets, _)| (std::cmp::Reverse(packets), name));
     let mut text = String::new();
     if !busiest.is_empty() {
         _ = writeln!(text, "\n{:<22}{:>20}{:>20}", format!("{title}, {side}"), "packets", "bytes");
     }
-    for (name, packets, bytes) in busiest {
-        let (packets, bytes) = (digits(packets), number(bytes));
+    for (name, packets, counted) in busiest {
+        let (packets, bytes) = (digits(packets), number(&counted["bytes"]));
         _ = writeln!(text, "  {name:<20}{packets:>20}{bytes:>20}  {}", meaning(name));
+        if examples {
+            text += &Example::text(&counted["example"]);
+        }
     }
     text
 }
@@ -252,7 +275,12 @@ mod tests {
     fn the_text_shows_the_busiest_reason_first() {
         let workers = two_workers();
         workers[1].of(Side::External).drops[DropReason::TxFull.index()].add(1_234_567, 5);
-        let text = stats_text(&stats_json(&workers, [PortStats::default(); 2], 1_000_000));
+        workers[1].examples(Side::External).put(DropReason::TxFull, &[0xab; 70]);
+        let stats = stats_json(&workers, [PortStats::default(); 2], 1_000_000);
+        let text = stats_text(&stats, false);
+        assert!(!text.contains("ab ab"));
+        assert!(stats_text(&stats, true).contains("      0030  ab ab"));
+        assert_eq!(stats["interfaces"]["external"]["drops"]["tx-full"]["example"]["length"], 70);
         let position =
             |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle}: {text}"));
         assert!(position("tx-full") < position("no-softwire"));

@@ -113,14 +113,16 @@ pub(crate) fn counters(expected: &Value, got: &Value) -> Vec<String> {
 }
 
 /// The counters of one interface that are not zero, by the path of their names; the port's own
-/// counters are not the relay's.
+/// counters are not the relay's, and examples of frames are no counters.
 fn flat(interface: &Value) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     let mut pending = vec![(String::new(), interface)];
     while let Some((path, value)) = pending.pop() {
         match value {
             Value::Object(entries) => {
-                for (key, value) in entries.iter().filter(|(key, _)| *key != "port") {
+                for (key, value) in
+                    entries.iter().filter(|(key, _)| *key != "port" && *key != "example")
+                {
                     let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     pending.push((path, value));
                 }

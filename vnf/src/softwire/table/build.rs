@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use super::entry::hash_b4;
 use super::layout::{AddressWord, ChunkRef, LINE};
 use super::space::Space;
+use super::tally::Tallies;
 use super::{BindingTable, RowError, RowProblem, Rules, TableWriter};
 use crate::memory::{Region, Zeroed};
 use crate::softwire::Softwire;
@@ -61,6 +62,7 @@ impl TableWriter {
             entries: reserve(slots),
             populated: (0..1024).map(|_| AtomicU64::new(0)).collect(),
             br_addresses: rules.br_addresses.into(),
+            tallies: Tallies::default(),
             len: AtomicUsize::new(0),
         };
         Self {
@@ -182,7 +184,7 @@ impl Rows<'_> {
 }
 
 /// Reserves address space, which a 64-bit process has more of than any table needs.
-fn reserve<T: Zeroed>(len: usize) -> Region<T> {
+pub(super) fn reserve<T: Zeroed>(len: usize) -> Region<T> {
     Region::new(len).unwrap_or_else(|error| {
         panic!(
             "cannot reserve address space for {len} table entries ({error}): is `ulimit -v` set?"

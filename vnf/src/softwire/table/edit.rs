@@ -115,6 +115,7 @@ impl TableWriter {
     /// Takes back memory that no worker can be reading any more.
     pub fn release(&mut self, retired: Retired) {
         for (block, len) in retired.blocks {
+            self.take_over(&self.table, block..block + len);
             for number in block..block + len {
                 self.table.entries[number as usize].clear();
             }

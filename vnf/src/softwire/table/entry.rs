@@ -1,6 +1,6 @@
 //! One entry: a softwire as the fast path needs it, in half a cache line.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -101,6 +101,12 @@ impl Entry {
         let (length, offset) = ((key >> 26) as u8 & 0x1f, (key >> 21) as u8 & 0x1f);
         let port_set = PortSet::new(offset, length, key as u16).ok()?;
         Some((Ipv4Addr::from((key >> 31) as u32), port_set))
+    }
+
+    /// The B4 of the softwire that this entry is, or was last, for.
+    pub(super) fn b4(&self) -> Ipv6Addr {
+        let [high, low] = [self.b4[0].load(Relaxed), self.b4[1].load(Relaxed)];
+        (u128::from(high) << 64 | u128::from(low)).into()
     }
 
     /// True when no softwire was ever here, so that no reader can be looking.

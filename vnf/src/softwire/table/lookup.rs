@@ -14,7 +14,7 @@ pub struct Key(u64);
 
 /// Where a lookup ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot(u32);
+pub struct Slot(pub(super) u32);
 
 const HAS_PORT: u64 = 1 << 16;
 

@@ -27,6 +27,7 @@ mod layout;
 mod lookup;
 mod problem;
 mod space;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub use edit::{Applied, Edit, EditError, Retired};
 pub use entry::Endpoints;
 pub use lookup::{Key, Slot};
 pub use problem::{RowError, RowProblem, Rules};
+pub use tally::{Direction, Tally};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -47,6 +49,7 @@ use hashbrown::HashTable;
 use self::entry::Entry;
 use self::layout::{AddressWord, ChunkRef};
 use self::space::Space;
+use self::tally::Tallies;
 use super::Softwire;
 use crate::memory::Region;
 
@@ -64,6 +67,8 @@ pub struct BindingTable {
     populated: Box<[AtomicU64]>,
     /// The BR addresses that entries refer to by number.
     br_addresses: Box<[Ipv6Addr]>,
+    /// What each softwire carried, if that is wanted.
+    tallies: Tallies,
     len: AtomicUsize,
 }
 
@@ -111,9 +116,15 @@ impl BindingTable {
 
     /// All softwires, by address and PSID.
     pub fn softwires(&self) -> impl Iterator<Item = Softwire> {
-        (0..=u16::MAX)
-            .filter(|&high| self.is_populated(u32::from(high) << 16))
-            .flat_map(|high| (0..=u16::MAX).map(move |low| u32::from(high) << 16 | u32::from(low)))
+        self.softwires_from(Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// The softwires of this address and of those above it, by address and PSID.
+    pub fn softwires_from(&self, first: Ipv4Addr) -> impl Iterator<Item = Softwire> {
+        let first = u32::from(first);
+        (first >> 16..=u32::from(u16::MAX))
+            .filter(|&high| self.is_populated(high << 16))
+            .flat_map(move |high| first.max(high << 16)..=(high << 16 | u32::from(u16::MAX)))
             .filter_map(|address| self.block_of(address))
             .flat_map(|word| self.softwires_of(word))
     }

@@ -76,7 +76,12 @@ fn check_all(
     prop_assert_eq!(table.len(), expected.len());
     let mut sorted = expected.to_vec();
     sorted.sort_by_key(|entry| (entry.ipv4, entry.port_set.psid()));
-    prop_assert_eq!(table.softwires().collect::<Vec<_>>(), sorted);
+    prop_assert_eq!(table.softwires().collect::<Vec<_>>(), sorted.clone());
+    for entry in expected.iter().take(5) {
+        let rest: Vec<_> =
+            sorted.iter().copied().filter(|other| other.ipv4 >= entry.ipv4).collect();
+        prop_assert_eq!(table.softwires_from(entry.ipv4).collect::<Vec<_>>(), rest);
+    }
     let mut keys = Vec::new();
     for entry in expected {
         prop_assert_eq!(writer.of_b4(entry.b4), vec![*entry]);
