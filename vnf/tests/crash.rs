@@ -167,7 +167,8 @@ fn amid_traffic_a_fatal_signal_leaves_some_frames() {
 fn a_worker_that_panics_leaves_what_it_received() {
     alone("a_worker_that_panics_leaves_what_it_received", || {
         let files = tempfile::tempdir().unwrap();
-        let frames: Vec<_> = (0..7).map(|seed| experimental(60 + 9 * usize::from(seed), seed)).collect();
+        let frames: Vec<_> =
+            (0..7).map(|seed| experimental(60 + 9 * usize::from(seed), seed)).collect();
         write_pcap(&files.path().join("in.pcap"), &frames);
         let crashes = files.path().join("crash");
         let announced = vnf::dpdk::leave_captures(&crashes, "test").unwrap();

@@ -47,12 +47,19 @@ impl Published {
     }
 }
 
+/// Tries all orders in which no thread is interrupted more than three times: more takes hours.
+fn model(body: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(body);
+}
+
 #[test]
 fn nothing_is_freed_that_a_reader_holds() {
     // In some order it is freed at once: the model would be empty if it never were.
     let freed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = freed.clone();
-    loom::model(move || {
+    model(move || {
         let published = Published::new();
         let (generations, readers) = Generations::new(2);
         for reader in readers {
@@ -68,10 +75,7 @@ fn nothing_is_freed_that_a_reader_holds() {
 
 #[test]
 fn nothing_is_freed_in_later_rounds_either() {
-    // A thread is interrupted so often at most: more tells nothing new and takes hours.
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    model(|| {
         let published = Published::new();
         let (generations, mut readers) = Generations::new(1);
         let (reader, worker) = (readers.remove(0), published.clone());

@@ -49,7 +49,8 @@ pub(super) struct Notebook(Option<&'static Note>);
 impl Notebook {
     /// For one queue.
     pub(super) fn new() -> Self {
-        let free = |note: &&Note| note.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok();
+        let free =
+            |note: &&Note| note.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok();
         Self(NOTES.iter().find(free))
     }
 

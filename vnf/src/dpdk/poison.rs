@@ -54,8 +54,7 @@ pub(super) unsafe fn on_take(mbuf: *mut rte_mbuf) {
 /// `mbuf` is an mbuf of a pool that exists.
 pub(super) unsafe fn is_freed(mbuf: *const rte_mbuf) -> bool {
     // SAFETY: the caller's promise; a buffer has room for the mark.
-    cfg!(debug_assertions)
-        && unsafe { (*mbuf).buf_addr.cast::<u64>().read_unaligned() == MARK }
+    cfg!(debug_assertions) && unsafe { (*mbuf).buf_addr.cast::<u64>().read_unaligned() == MARK }
 }
 
 /// The whole buffer, unless it belongs to another mbuf or to a driver, or another mbuf refers to it.

@@ -88,7 +88,6 @@ impl<P: FramePool> Relay<P> {
 
     /// Looks up the destinations of packets that came from side `from`, and sends each into its
     /// softwire.
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
