@@ -154,6 +154,7 @@ impl Lab {
             pool: Stock((0..stock).map(|_| BufferFrame::new()).collect()),
             counters: Arc::clone(&counters),
             next_hops: Arc::new(NextHops::default()),
+            worker: 0,
             workers: 1,
             runs_timers: true,
             seed: 0,

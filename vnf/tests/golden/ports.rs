@@ -99,6 +99,7 @@ impl<'a> Session<'a> {
             pool: rings.lab.pools.for_worker(),
             counters: Arc::clone(&counters),
             next_hops: Arc::new(NextHops::default()),
+            worker: 0,
             workers: 1,
             runs_timers: true,
             seed: 0,
