@@ -10,7 +10,7 @@ use benches::lab::{frames, made_up};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vnf::config;
 use vnf::frame::{BURST, Burst, Frame, FramePool, TxBurst, TxQueue};
-use vnf::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use vnf::lwaftr::{Relay, RelayParts, Snapshot};
 use vnf::replay::MACS;
 use vnf::side::Side;
 use vnf::telemetry::WorkerCounters;
@@ -116,7 +116,7 @@ fn fragments(criterion: &mut Criterion) {
         let mut relay = Relay::new(RelayParts {
             pool: spare.clone(),
             counters: Arc::<WorkerCounters>::default(),
-            next_hops: Arc::new(NextHops::default()),
+            announces: false,
             worker: 0,
             workers: 1,
             runs_timers: false,

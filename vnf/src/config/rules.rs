@@ -38,6 +38,11 @@ fn instance(config: &mut Config, reader: &mut Reader) {
         let right = "a path that starts with \"/\", as other programs look for it";
         reader.wrong("instance.control-socket", format!("is a relative path: {right}"));
     }
+    let crash = &instance.crash_directory;
+    if !crash.as_os_str().is_empty() && !crash.is_absolute() {
+        let right = "a path that starts with \"/\", to be found after a crash";
+        reader.wrong("instance.crash-directory", format!("is a relative path: {right}"));
+    }
     // The kernel's limit on the path of a Unix socket.
     if instance.control_socket.as_os_str().len() > 107 {
         reader.wrong("instance.control-socket", "is longer than a socket may have: 107 bytes");

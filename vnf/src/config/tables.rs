@@ -23,6 +23,8 @@ pub struct Instance {
     pub name: String,
     /// Where `lwaftr reload`, `stats` and the like reach it.
     pub control_socket: PathBuf,
+    /// Where a crash leaves the frames that were received last; empty for the usual place.
+    pub crash_directory: PathBuf,
     /// Reload by itself when a file of the configuration changes.
     pub watch: bool,
     /// Device arguments for DPDK that are no port of ours, probed before the ports: the members
@@ -35,6 +37,7 @@ impl Default for Instance {
         Self {
             name: "lwaftr".to_owned(),
             control_socket: PathBuf::new(),
+            crash_directory: PathBuf::new(),
             watch: false,
             devices: Vec::new(),
         }
@@ -48,6 +51,7 @@ impl Table for Instance {
         keys![Self;
             "name" FIXED name = Words("a name of at most 32 letters, digits, \"-\", \"_\" and \".\"");
             "control-socket" FIXED control_socket = Words("the path of a Unix socket, like \"/run/lwaftr/lwaftr.sock\"");
+            "crash-directory" FIXED crash_directory = Words("the path of a directory, like \"/var/lib/lwaftr/crash\"");
             "watch" FIXED watch = Boolean;
             "devices" FIXED devices = List(Words("a DPDK device argument, like \"0000:00:05.0\""));
         ]

@@ -170,7 +170,7 @@ impl<P: FramePool> Relay<P> {
             about.source(),
         );
         ipv4::set_tos(head, TOS);
-        message.get_mut(icmpv4::HEADER..)?.copy_from_slice(quoted);
+        message.get_mut(icmpv4::HEADER..)?.get_mut(..quoted.len())?.copy_from_slice(quoted);
         let (kind, code, last) = error.fields();
         icmpv4::write_error(message, kind, code, last);
         self.out[side.index()].push(frame, Fate::Originated, Received::default()).ok()
@@ -231,7 +231,7 @@ impl<P: FramePool> Relay<P> {
         ipv6::write_header(head, &outer);
         let (kind, code, last) = error.fields();
         message.get_mut(4..icmpv6::HEADER)?.copy_from_slice(&last.to_be_bytes());
-        message.get_mut(icmpv6::HEADER..)?.copy_from_slice(quoted);
+        message.get_mut(icmpv6::HEADER..)?.get_mut(..quoted.len())?.copy_from_slice(quoted);
         icmpv6::write(message, kind, code, from.into(), to.into());
         self.out[Side::Internal.index()].push(frame, Fate::Originated, Received::default()).ok()
     }

@@ -173,6 +173,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Everything after the lookup: E7, I2, E6, E8, N3, E3, Q1.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn enter_tunnel<F: Frame>(
         &mut self,
         cx: &Context<'_>,

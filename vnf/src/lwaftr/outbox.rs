@@ -121,6 +121,7 @@ impl<F: Frame> Outbox<F> {
 
     /// Adds a frame; gives it back when there is no room.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn push(&mut self, frame: F, fate: Fate, received: Received) -> Result<(), F> {
         let len = frame.bytes().len() as u32;
         let origin = Origin { fate, len, received_len: received.len };
@@ -141,6 +142,7 @@ impl<F: Frame> Outbox<F> {
 
     /// Hands everything to the port and counts: what it accepted as sent, the rest as dropped by
     /// the interface it was received on.
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn flush(
         &mut self,
         side: Side,

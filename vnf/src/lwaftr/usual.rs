@@ -41,6 +41,7 @@ pub(super) struct Tunnelled {
 
 /// A usual packet from the Internet.
 #[inline(always)]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn from_internet(snapshot: &Snapshot, frame: &[u8]) -> Option<(Place, Key)> {
     let start = packet_start(&snapshot.settings.external.link, Side::External, frame)?;
     let (head, len) = ipv4(frame.get(start..)?)?;
@@ -52,6 +53,7 @@ pub(super) fn from_internet(snapshot: &Snapshot, frame: &[u8]) -> Option<(Place,
 
 /// A usual packet from a B4.
 #[inline(always)]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn from_b4(snapshot: &Snapshot, frame: &[u8]) -> Option<Tunnelled> {
     let outer = packet_start(&snapshot.settings.internal.link, Side::Internal, frame)?;
     let packet = frame.get(outer..)?;

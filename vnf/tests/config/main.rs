@@ -1,17 +1,18 @@
 //! The configuration from outside: what is accepted and what it means.
 
 mod fuzz;
+mod judge;
 mod manual;
 mod messages;
 mod table;
 
-use std::fs;
 use std::path::Path;
 
-use tempfile::TempDir;
-use vnf::config::{self, Config};
+use vnf::config;
 use vnf::lwaftr::{Dscp, FlowLabel, NextHop, Policy};
 use vnf::wire::MacAddr;
+
+use judge::load;
 
 /// A valid configuration; its lines are numbered in the messages below.
 const BASE: &str = r#"[external]
@@ -36,17 +37,6 @@ ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6
 203.0.113.7,6,6,0,2001:db8:0:200::1,2001:db8:ffff::1
 203.0.113.7,6,6,1,2001:db8:0:201::1
 ";
-
-/// Loads a configuration and its table from a directory of their own. The directory's name is
-/// taken out of the messages.
-fn load(toml: &[u8], csv: &[u8]) -> Result<Config, String> {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("relay.toml");
-    fs::write(&path, toml).unwrap();
-    fs::write(directory.path().join("table.csv"), csv).unwrap();
-    let prefix = format!("{}/", directory.path().display());
-    config::load(&path).map_err(|errors| errors.to_string().replace(&prefix, ""))
-}
 
 /// `BASE` with `old` replaced by `new`.
 fn changed(old: &str, new: &str) -> String {

@@ -180,6 +180,11 @@ fn every_mistake_has_its_message() {
             "relay.toml:2: instance.control-socket: is a relative path: a path that starts with \"/\", as other programs look for it",
         ),
         (
+            "[external]",
+            "[instance]\ncrash-directory = \"crash\"\n[external]",
+            "relay.toml:2: instance.crash-directory: is a relative path: a path that starts with \"/\", to be found after a crash",
+        ),
+        (
             "[policy]",
             "[policy]\ndscp = 64",
             "relay.toml:14: policy.dscp: 64 is not accepted: must be \"copy\" or an integer from 0 to 63",
