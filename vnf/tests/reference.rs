@@ -396,5 +396,5 @@ fn every_fate_was_seen(seen: &BTreeMap<&'static str, u64>) {
         names.filter(|name| !OTHERWISE.contains(name) && !seen.contains_key(name)).collect();
     assert!(missing.is_empty(), "no frame was dropped as {missing:?}");
     assert!(seen.contains_key("conflict"), "nobody claimed an address of ours");
-    assert!(seen["forwarded"] > 300_000 && seen["hairpinned"] > 10_000, "{seen:?}");
+    assert!(seen["forwarded"] > 250_000 && seen["hairpinned"] > 10_000, "{seen:?}");
 }

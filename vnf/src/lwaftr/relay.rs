@@ -101,11 +101,12 @@ impl<P: FramePool> Relay<P> {
         let cx = Context::new(snapshot, now);
         self.expire_fragments(&cx);
         self.receive_from(&cx, side, burst);
+        // What came may have told of a next hop.
         if self.has_ready_fragments() {
-            self.decide_ready(&cx);
+            self.decide_ready(&Context::new(snapshot, now));
         }
         if !self.held.is_empty() {
-            self.release(&cx);
+            self.release(&Context::new(snapshot, now));
         }
     }
 
