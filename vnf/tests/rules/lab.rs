@@ -249,14 +249,24 @@ impl Lab {
 
     /// A relay of one's own, whose ports and clock are the caller's.
     pub(crate) fn relay(&self, counters: Arc<WorkerCounters>) -> Relay<HeapPool> {
+        self.worker(0, 1, counters)
+    }
+
+    /// The same of one of several workers.
+    pub(crate) fn worker(
+        &self,
+        worker: usize,
+        workers: usize,
+        counters: Arc<WorkerCounters>,
+    ) -> Relay<HeapPool> {
         Relay::new(RelayParts {
             pool: HeapPool,
             counters,
-            worker: 0,
-            workers: 1,
-            runs_timers: true,
-            announces: true,
-            seed: 0,
+            worker,
+            workers,
+            runs_timers: worker == 0,
+            announces: worker == 0,
+            seed: worker as u64,
         })
     }
 

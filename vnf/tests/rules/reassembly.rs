@@ -1,8 +1,11 @@
 //! F1 and F6: tunnelled packets in IPv6 fragments, and floods of them.
 
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
+use vnf::frame::{Burst, HeapFrame, TxBurst, TxQueue};
 use vnf::side::Side;
+use vnf::telemetry::{InterfaceTotals, WorkerCounters};
 
 use crate::lab::{
     ALICE, ALICES, BOB, BOBS, BR1, BR2, DNS, Lab, alices, at_alice, our_error6, to_alice,
@@ -214,4 +217,51 @@ fn f6_a_flood_of_ipv6_fragments_takes_bounded_memory_and_nothing_from_others() {
     // All but the place that ALICE's last packet had.
     assert_eq!(lab.counter(Side::Internal, "held-packets"), MOST - 1);
     assert_eq!(lab.counter(Side::Internal, "drop ipv6-fragment-limit"), 40_000 - (MOST - 1));
+}
+
+/// What a port that hashes addresses alone does for two workers: whatever the hash, a packet's
+/// fragments go one way, and each worker puts together what is its own.
+#[test]
+fn f7_spread_by_outer_addresses_each_worker_puts_its_packets_together() {
+    let lab = Lab::new();
+    let snapshot = lab.snapshot();
+    let counters = [0, 1].map(|_| Arc::new(WorkerCounters::default()));
+    let mut workers = [0, 1].map(|number| lab.worker(number, 2, counters[number].clone()));
+    let packets = [(ALICE, BR1, ALICES), (BOB, BR2, BOBS)];
+    let mut pieces = Vec::new();
+    for identification in 0..20 {
+        for (b4, br, endpoint) in packets {
+            let whole = Ipv6::tunnel(b4, br, &Ipv4::udp(endpoint, DNS, 1000));
+            pieces.push(whole.piece(0..400, identification));
+            pieces.push(whole.piece(400..whole.payload.len(), identification));
+        }
+    }
+    // First all second halves, then all first ones.
+    pieces.sort_by_key(|piece| piece.payload.len() > 600);
+    for piece in &pieces {
+        let worker = usize::from(piece.header.source == BOB.octets());
+        let frame = lab.incoming(Side::Internal, piece);
+        let mut burst: Burst<HeapFrame> = [HeapFrame::new(&frame)].into_iter().collect();
+        workers[worker].receive(Side::Internal, &snapshot, 0, &mut burst);
+        let _ = workers[worker].send(Side::External, &mut Everything);
+    }
+    for counters in &counters {
+        let mut totals = InterfaceTotals::default();
+        totals.add(counters.of(Side::Internal));
+        assert_eq!((totals.reassembled, totals.forwarded, totals.held), (20, 20, 0));
+        assert_eq!(totals.unaccounted(), 0);
+    }
+}
+
+/// A port that takes all there is.
+struct Everything;
+
+impl TxQueue for Everything {
+    type Frame = HeapFrame;
+
+    fn transmit(&mut self, frames: &mut TxBurst<HeapFrame>) -> usize {
+        let taken = frames.len();
+        frames.clear();
+        taken
+    }
 }
