@@ -149,7 +149,7 @@ impl<P: FramePool, T: TxQueue<Frame = P::Frame>> Generator<P, T> {
                 (window.saturating_sub(under_way), elapsed >= end)
             }
         };
-        if is_done {
+        if is_done || lane.stop.load(Ordering::Relaxed) {
             sent.nanos = elapsed;
             sent.by_interval.push(sent.offered);
             *is_over = true;
@@ -213,9 +213,9 @@ impl<P: FramePool, T: TxQueue<Frame = P::Frame>> Generator<P, T> {
         self.queue.transmit(&mut one);
     }
 
-    /// What became of the frames of each lane.
-    pub(crate) fn into_sent(self) -> Vec<(Direction, Sent)> {
+    /// Pool and queue, and what became of the frames of each lane.
+    pub(crate) fn into_parts(self) -> (P, T, Vec<(Direction, Sent)>) {
         let result = |source: Source| (source.lane.traffic.direction, source.sent);
-        self.sources.into_iter().map(result).collect()
+        (self.pool, self.queue, self.sources.into_iter().map(result).collect())
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Lane {
     pub(crate) returned: Count,
     /// Nothing more will be sent.
     pub(crate) finished: AtomicBool,
+    /// Nothing more shall be sent.
+    pub(crate) stop: AtomicBool,
     pub(crate) expectation: Expectation,
 }
 
@@ -97,6 +99,7 @@ impl Lane {
             sent: Count::default(),
             returned: Count::default(),
             finished: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
             expectation,
         }
     }

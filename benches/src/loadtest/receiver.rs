@@ -206,10 +206,10 @@ impl<R: RxQueue> Receiver<R> {
         }
     }
 
-    /// What came back of each lane, and how many frames were none of ours.
-    pub(crate) fn into_returned(mut self) -> (Vec<(Direction, Returned)>, u64) {
+    /// The queue, what came back of each lane, and how many frames were none of ours.
+    pub(crate) fn into_parts(mut self) -> (R, Vec<(Direction, Returned)>, u64) {
         self.drains.iter_mut().for_each(Drain::close);
         let result = |drain: Drain| (drain.lane.traffic.direction, drain.returned);
-        (self.drains.into_iter().map(result).collect(), self.foreign)
+        (self.queue, self.drains.into_iter().map(result).collect(), self.foreign)
     }
 }
