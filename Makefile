@@ -15,7 +15,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user
 LINT_PACKAGES := shellcheck
 
 # Tests that need root: they make network namespaces and network devices.
-ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | (package(vnf) & binary(bench)) | test(/^dpdk::/)
+ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^dpdk::/)
 
 # A target directory of its own, and --target, so that build scripts stay as they are.
 ASAN := env RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -C target-cpu=x86-64-v3" \

@@ -21,7 +21,10 @@ use super::rate::Rate;
 /// It answers for the relay's next hops (ARP, neighbour discovery) and finds the relay by asking.
 /// docs/loadtest.md has recipes for this machine and for a lab.
 #[derive(Debug, Parser)]
-#[command(name = "lwaftr-loadtest", version, after_help = "Example: the relay and this program on one machine, joined by two memif sockets.
+#[command(
+    name = "lwaftr-loadtest",
+    version,
+    after_help = "Example: the relay and this program on one machine, joined by two memif sockets.
   relay.toml has [external] port = \"net_memif0,role=server,socket=/run/ext,socket-abstract=no\"
              and [internal] port = \"net_memif1,role=server,socket=/run/int,socket-abstract=no\"
   lwaftr run relay.toml &
@@ -31,7 +34,8 @@ use super::rate::Rate;
     --frame-sizes 64,imix --directions both --trial-duration 10 --html report.html
 
 Exit codes: 0 measured; 1 not measured, or frames were lost or wrong in `reload`; 2 usage.
-")]
+"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) what: What,

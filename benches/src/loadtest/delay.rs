@@ -111,10 +111,15 @@ mod tests {
         (0..10_000).for_each(|value| book.record(100 + value % 100).unwrap());
         book.record(5_000_000).unwrap();
         let curve = curve(&book);
-        assert!(curve.windows(2).all(|pair| {
-            pair[0].quantile < pair[1].quantile && pair[0].nanos <= pair[1].nanos
-        }));
-        assert_eq!(curve.last().map(|point| (point.quantile, point.nanos)), Some((1.0, book.max())));
+        assert!(
+            curve.windows(2).all(|pair| {
+                pair[0].quantile < pair[1].quantile && pair[0].nanos <= pair[1].nanos
+            })
+        );
+        assert_eq!(
+            curve.last().map(|point| (point.quantile, point.nanos)),
+            Some((1.0, book.max()))
+        );
         let middle = curve.iter().find(|point| point.quantile >= 0.5).unwrap();
         assert!((148..=151).contains(&middle.nanos), "{middle:?}");
         assert!(super::curve(&histogram()).is_empty());

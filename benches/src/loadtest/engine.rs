@@ -39,6 +39,9 @@ pub(crate) struct Unit<P, R, T> {
     pub(crate) returns: Vec<Direction>,
 }
 
+/// All ports.
+pub(crate) type Units<P, R, T> = Vec<Unit<P, R, T>>;
+
 /// Lengths of time of a trial.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
@@ -82,15 +85,18 @@ enum Task<P: FramePool, R: RxQueue, T> {
     Receive(Receiver<R>),
 }
 
+/// Tasks, each with the number of its unit.
+type Tasks<P, R, T> = Vec<(usize, Task<P, R, T>)>;
+
 impl<C: Clock + Sync> Trial<'_, C> {
     /// Runs it. Each thread calls `enter` with its number first, and keeps what that returns until
     /// its end. The director may take its time, and breaks to end the trial.
     pub(crate) fn run<P, R, T, G>(
         &self,
-        units: Vec<Unit<P, R, T>>,
+        units: Units<P, R, T>,
         enter: &(impl Fn(usize) -> Result<G, Failure> + Sync),
         director: &mut dyn FnMut(&View<'_>) -> ControlFlow<()>,
-    ) -> Result<(Vec<Unit<P, R, T>>, Outcome), Failure>
+    ) -> Result<(Units<P, R, T>, Outcome), Failure>
     where
         P: FramePool<Frame: Send> + Send,
         R: RxQueue<Frame = P::Frame> + Send,
@@ -180,8 +186,7 @@ impl<C: Clock + Sync> Trial<'_, C> {
                 std::thread::sleep(LOOK);
                 return;
             }
-            let is_sending =
-                self.lanes.iter().any(|lane| !lane.finished.load(Ordering::Acquire));
+            let is_sending = self.lanes.iter().any(|lane| !lane.finished.load(Ordering::Acquire));
             let returned: u64 = self.lanes.iter().map(|lane| lane.returned.get()).sum();
             if is_sending || returned != last_return.0 {
                 last_return = (returned, now);
@@ -197,11 +202,7 @@ impl<C: Clock + Sync> Trial<'_, C> {
     }
 
     /// The tasks of each unit, with its number, and what is left of the units.
-    #[allow(clippy::type_complexity)]
-    fn tasks<P, R, T>(
-        &self,
-        units: Vec<Unit<P, R, T>>,
-    ) -> (Vec<Shell>, Vec<(usize, Task<P, R, T>)>)
+    fn tasks<P, R, T>(&self, units: Units<P, R, T>) -> (Vec<Shell>, Tasks<P, R, T>)
     where
         P: FramePool,
         R: RxQueue<Frame = P::Frame>,
@@ -240,9 +241,9 @@ struct Shell {
 
 /// Tasks for each of so many threads.
 fn divide<P: FramePool, R: RxQueue, T>(
-    tasks: Vec<(usize, Task<P, R, T>)>,
+    tasks: Tasks<P, R, T>,
     threads: usize,
-) -> Vec<Vec<(usize, Task<P, R, T>)>> {
+) -> Vec<Tasks<P, R, T>> {
     if threads >= tasks.len() {
         return tasks.into_iter().map(|task| vec![task]).collect();
     }
@@ -255,11 +256,10 @@ fn divide<P: FramePool, R: RxQueue, T>(
 }
 
 /// Units and results from tasks that are done.
-#[allow(clippy::type_complexity)]
 fn reassemble<P, R, T>(
     shells: Vec<Shell>,
-    tasks: Vec<(usize, Task<P, R, T>)>,
-) -> (Vec<Unit<P, R, T>>, Vec<LaneOutcome>, u64)
+    tasks: Tasks<P, R, T>,
+) -> (Units<P, R, T>, Vec<LaneOutcome>, u64)
 where
     P: FramePool,
     R: RxQueue<Frame = P::Frame>,

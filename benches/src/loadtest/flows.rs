@@ -237,9 +237,11 @@ mod tests {
         let tables = [table(&old), table(&new)];
         let each = Flows::draw(&old, &tables, Agreement::Each, 500, 3).unwrap();
         assert!((0..500).any(|flow| each.tunnel(flow, 0) != each.tunnel(flow, 1)));
-        assert!(each.flows.iter().all(|flow| {
-            flow.local.0 != gone.ipv4 || !gone.port_set.contains(flow.local.1)
-        }));
+        assert!(
+            each.flows
+                .iter()
+                .all(|flow| { flow.local.0 != gone.ipv4 || !gone.port_set.contains(flow.local.1) })
+        );
         let same = Flows::draw(&old, &tables, Agreement::Same, 500, 3).unwrap();
         assert!((0..500).all(|flow| same.tunnel(flow, 0) == same.tunnel(flow, 1)));
         assert_eq!(Flows::draw(&[], &tables, Agreement::Same, 1, 3), None);

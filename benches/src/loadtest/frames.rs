@@ -141,7 +141,9 @@ impl Framer {
     #[inline]
     pub(crate) fn free_label_at(&self, direction: Direction) -> Option<usize> {
         let is_free = direction == Direction::Encap && self.links.treatment.flow_label.is_none();
-        is_free.then(|| headers_len(self.links.internal.vlan.is_some(), true) - INNER - ipv6::HEADER + 1)
+        is_free.then(|| {
+            headers_len(self.links.internal.vlan.is_some(), true) - INNER - ipv6::HEADER + 1
+        })
     }
 
     /// Is the link on which such frames come back a tagged one?
@@ -156,13 +158,7 @@ impl Framer {
 
 /// IPv4 and UDP headers of a flow's packet. The stamp adds nothing to the checksum.
 #[inline]
-fn write_inner(
-    head: &mut [u8; INNER],
-    direction: Direction,
-    flow: &Flow,
-    shape: &Shape,
-    ttl: u8,
-) {
+fn write_inner(head: &mut [u8; INNER], direction: Direction, flow: &Flow, shape: &Shape, ttl: u8) {
     let (from, to) = match direction {
         Direction::Encap => (flow.remote, flow.local),
         Direction::Decap => (flow.local, flow.remote),
@@ -197,9 +193,22 @@ pub(crate) mod tests {
     use vnf::wire::MacAddr;
 
     pub(crate) const LINKS: Links = Links {
-        external: Link { ours: MacAddr([2, 0, 0, 0, 0, 2]), relay: MacAddr([2, 0, 0, 0, 0, 1]), vlan: None },
-        internal: Link { ours: MacAddr([2, 0, 0, 0, 0, 4]), relay: MacAddr([2, 0, 0, 0, 0, 3]), vlan: None },
-        treatment: Treatment { hop_limit: 64, traffic_class: 0, flow_label: None, decrements_ttl: true },
+        external: Link {
+            ours: MacAddr([2, 0, 0, 0, 0, 2]),
+            relay: MacAddr([2, 0, 0, 0, 0, 1]),
+            vlan: None,
+        },
+        internal: Link {
+            ours: MacAddr([2, 0, 0, 0, 0, 4]),
+            relay: MacAddr([2, 0, 0, 0, 0, 3]),
+            vlan: None,
+        },
+        treatment: Treatment {
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: None,
+            decrements_ttl: true,
+        },
     };
 
     fn flow(number: u16) -> Flow {
@@ -212,7 +221,14 @@ pub(crate) mod tests {
     const TUNNEL: Tunnel = Tunnel { b4: 0x2001_0db8 << 96 | 7, br: 0x2001_0db8_ffff << 80 | 1 };
 
     /// The frame must be what another library takes it for, checksums included.
-    fn check(frame: &[u8], direction: Direction, tunnelled: bool, flow: &Flow, ttl: u8, vlan: Option<u16>) {
+    fn check(
+        frame: &[u8],
+        direction: Direction,
+        tunnelled: bool,
+        flow: &Flow,
+        ttl: u8,
+        vlan: Option<u16>,
+    ) {
         let packet = SlicedPacket::from_ethernet(frame).unwrap();
         let tag = packet.vlan_ids().first().map(|id| id.value());
         assert_eq!(tag, vlan);
@@ -231,8 +247,11 @@ pub(crate) mod tests {
         let header = ip.header().to_header();
         assert_eq!(header.calc_header_checksum(), header.header_checksum);
         assert_eq!(header.time_to_live, ttl);
-        let (from, to) =
-            if direction == Direction::Encap { (flow.remote, flow.local) } else { (flow.local, flow.remote) };
+        let (from, to) = if direction == Direction::Encap {
+            (flow.remote, flow.local)
+        } else {
+            (flow.local, flow.remote)
+        };
         assert_eq!((header.source, header.destination), (from.0.octets(), to.0.octets()));
         let Some(TransportSlice::Udp(udp)) = inner.transport else { panic!("no UDP") };
         let parsed = udp.to_header();

@@ -58,7 +58,8 @@ impl Expectation {
     #[inline]
     pub(crate) fn tables(&self, sequence: u64) -> (usize, Option<usize>) {
         let word = self.0.load(Ordering::Acquire);
-        let (boundary, old, new) = (word >> 16, (word >> 8 & 0xff) as usize, (word & 0xff) as usize);
+        let (boundary, old, new) =
+            (word >> 16, (word >> 8 & 0xff) as usize, (word & 0xff) as usize);
         if sequence >= boundary || old == new { (new, None) } else { (old, Some(new)) }
     }
 }

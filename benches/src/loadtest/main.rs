@@ -53,7 +53,7 @@ use vnf::dpdk::Hugepages;
 use args::{Cli, Common, LatencyArgs, ReloadArgs, SearchArgs, What};
 use engine::Timing;
 use failure::Failure;
-use measure::{Session, latency, loss, profile, throughput};
+use measure::{Session, latency, loss, throughput};
 use progress::Progress;
 use relay::Relay;
 use reload::{How, Reloader};
@@ -107,8 +107,8 @@ fn measure(
         }
         (What::Profile { shape, rates, reload_at, .. }, Some(reloader)) => {
             let (rates, reload_at) = (rates.clone(), reload_at.clone());
-            let how = profile::How { shape: *shape, rates, reload_at, reloader };
-            profile::measure(session, &how)?;
+            let how = measure::profile::How { shape: *shape, rates, reload_at, reloader };
+            measure::profile::measure(session, &how)?;
         }
         (What::Reload { window, reloads, pause, .. }, Some(reloader)) => {
             let how = measure::reload::How {
@@ -197,10 +197,7 @@ fn open(what: &What) -> Result<Session, Failure> {
 }
 
 /// What was given, or else what is usual.
-fn given_or<T: FromStr<Err = String> + Clone>(
-    given: &[T],
-    usual: &str,
-) -> Result<Vec<T>, Failure> {
+fn given_or<T: FromStr<Err = String> + Clone>(given: &[T], usual: &str) -> Result<Vec<T>, Failure> {
     if !given.is_empty() {
         return Ok(given.to_vec());
     }

@@ -83,10 +83,7 @@ impl Mix {
 
     /// IMIX: seven, four and one of twelve frames have 64, 570 and 1518 bytes.
     pub(crate) fn imix() -> Self {
-        Self::new(
-            "imix".to_owned(),
-            &[64, 570, 64, 64, 570, 64, 1518, 64, 570, 64, 64, 570],
-        )
+        Self::new("imix".to_owned(), &[64, 570, 64, 64, 570, 64, 1518, 64, 570, 64, 64, 570])
     }
 
     /// All frames of one size, if there can be such frames.
@@ -153,7 +150,7 @@ mod tests {
     #[test]
     fn imix_is_seven_four_one() {
         let mix = Mix::imix();
-        let count = |len| (0..1200).filter(|&n| mix.shape(n).packet_len == len - 18).count();
+        let count = |len: u16| (0..1200).filter(|&n| mix.shape(n).packet_len == len - 18).count();
         assert_eq!([64, 570, 1518].map(count), [700, 400, 100]);
         assert_eq!(mix.largest_packet(), 1500);
     }

@@ -71,7 +71,8 @@ impl External {
     /// What to answer to a question of the relay.
     pub(crate) fn answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
         let arp = self.parse(frame)?;
-        if arp.operation != Operation::Request || arp.target != self.ours || arp.sender == self.ours {
+        if arp.operation != Operation::Request || arp.target != self.ours || arp.sender == self.ours
+        {
             return None;
         }
         let answer = Arp {
@@ -115,11 +116,8 @@ impl Internal {
     /// Asks for the relay's MAC address.
     pub(crate) fn question(&self) -> Vec<u8> {
         let group = ipv6::solicited_node(self.relay);
-        let ask = Neighbour {
-            kind: Kind::Solicitation,
-            target: self.relay,
-            link_layer: Some(self.mac),
-        };
+        let ask =
+            Neighbour { kind: Kind::Solicitation, target: self.relay, link_layer: Some(self.mac) };
         self.frame(MacAddr::of_ipv6_multicast(group), self.mac.link_local(), group, &ask)
     }
 
@@ -209,7 +207,11 @@ mod tests {
     /// Two ends of a link, each the other's relay.
     fn external(mac: MacAddr, vlan: Option<u16>) -> External {
         let (ours, relay) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
-        if mac == US { External { mac, vlan, ours, relay } } else { External { mac, vlan, ours: relay, relay: ours } }
+        if mac == US {
+            External { mac, vlan, ours, relay }
+        } else {
+            External { mac, vlan, ours: relay, relay: ours }
+        }
     }
 
     fn internal(mac: MacAddr, vlan: Option<u16>) -> Internal {
@@ -239,7 +241,8 @@ mod tests {
     fn questions_about_others_are_not_answered() {
         let mut them = external(RELAY, None);
         them.relay = Ipv4Addr::new(192, 0, 2, 77);
-        let us = Neighbours { external: Some(external(US, None)), internal: Some(internal(US, None)) };
+        let us =
+            Neighbours { external: Some(external(US, None)), internal: Some(internal(US, None)) };
         assert!(us.answer(&them.question()).is_none());
         assert!(us.answer(&external(RELAY, None).question()).is_some());
         assert!(us.answer(&external(RELAY, Some(3)).question()).is_none(), "another VLAN");

@@ -138,7 +138,17 @@ impl<R: RxQueue> Receiver<R> {
         let drains = lanes.into_iter().map(Drain::new).collect();
         let burst = Burst::new();
         let next_interval = interval;
-        Self { queue, drains, neighbours, answers, burst, interval, half, next_interval, foreign: 0 }
+        Self {
+            queue,
+            drains,
+            neighbours,
+            answers,
+            burst,
+            interval,
+            half,
+            next_interval,
+            foreign: 0,
+        }
     }
 
     /// Takes what has come. `start` is when the trial began, by the clock.
@@ -189,7 +199,7 @@ impl<R: RxQueue> Receiver<R> {
             }
             Verdict::Corrupt => drain.returned.corrupt += 1,
             Verdict::Misdirected => drain.returned.misdirected += 1,
-            Verdict::Stale | Verdict::Foreign => self.foreign += 1,
+            Verdict::Stale => self.foreign += 1,
         }
     }
 

@@ -56,8 +56,7 @@ impl Relay {
                 path.display()
             ))
         })?;
-        let decap =
-            if built.len() == 1 { Some(Arc::clone(&encap)) } else { draw(Agreement::Same) };
+        let decap = if built.len() == 1 { Some(Arc::clone(&encap)) } else { draw(Agreement::Same) };
         Ok(Self { softwires: softwires.len(), tables: tables.to_vec(), config, encap, decap })
     }
 

@@ -148,12 +148,14 @@ mod tests {
 
     #[test]
     fn tolerance_and_persistent_loss() {
-        let found = SEARCH.run(|_| Ok::<_, Infallible>((Shown { loss: 1e-5, too_fast: false }, ())));
+        let found =
+            SEARCH.run(|_| Ok::<_, Infallible>((Shown { loss: 1e-5, too_fast: false }, ())));
         let found = found.unwrap();
         assert_eq!(found.best, None);
         assert_eq!(found.trials % 3, 0, "each rate was verified");
         let tolerant = Search { tolerance: 1e-4, ..SEARCH };
-        let found = tolerant.run(|_| Ok::<_, Infallible>((Shown { loss: 1e-5, too_fast: false }, ())));
+        let found =
+            tolerant.run(|_| Ok::<_, Infallible>((Shown { loss: 1e-5, too_fast: false }, ())));
         assert_eq!(found.unwrap().best, Some((1e7, ())));
     }
 

@@ -57,7 +57,9 @@ mod tests {
         }
         assert!(!seen.insert(1));
         assert_eq!(seen.count(), 800 - 7);
-        for (from, to) in [(0, 800), (0, 1), (1, 5), (5, 6), (60, 130), (64, 128), (128, 900), (3, 3)] {
+        for (from, to) in
+            [(0, 800), (0, 1), (1, 5), (5, 6), (60, 130), (64, 128), (128, 900), (3, 3)]
+        {
             let naive = (from..to).filter(|n| holes.contains(n) || *n >= 800).count() as u64;
             assert_eq!(seen.missing(from, to), naive, "{from}..{to}");
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use benches::softwires::{BR, Layout, rules};
-use vnf::frame::{Burst, Frame, HeapFrame, HeapPool, RxQueue, TxBurst, TxQueue};
+use vnf::frame::{Burst, HeapFrame, HeapPool, RxQueue, TxBurst, TxQueue};
 use vnf::lwaftr::{
     External, Internal, Link as RelayLink, NextHop, NextHops, Policy, Relay, RelayParts, Settings,
     Snapshot,
@@ -299,8 +299,7 @@ fn each_kind_of_mischief_is_told_from_the_others() {
     };
     let directions = Directions::One(Direction::Encap);
     let mix = Mix::fixed(128).unwrap();
-    let (outcome, _) =
-        Case { directions, mix, mischief, ..Case::new(open(2_000.0, 0.1)) }.run();
+    let (outcome, _) = Case { directions, mix, mischief, ..Case::new(open(2_000.0, 0.1)) }.run();
     let lane = &outcome.lanes[0];
     assert_eq!(lane.sent.offered, 200);
     // 10 never came; 30, 40 and 50 never came right.

@@ -21,7 +21,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// A constant rate, in frames a second and direction.
-    pub(crate) fn constant(directions: Directions, mix: &Mix, rate: f64, duration: Duration) -> Self {
+    pub(crate) fn constant(
+        directions: Directions,
+        mix: &Mix,
+        rate: f64,
+        duration: Duration,
+    ) -> Self {
         let profile = Arc::new(Profile::constant(rate, duration));
         Self { directions, mix: mix.clone(), load: Load::Open(profile) }
     }
@@ -100,7 +105,8 @@ impl Outcome {
 
     /// Frames a second and direction that were really offered.
     pub(crate) fn offered_rate(&self) -> f64 {
-        let rate = |lane: &LaneOutcome| lane.sent.offered as f64 * 1e9 / lane.sent.nanos.max(1) as f64;
+        let rate =
+            |lane: &LaneOutcome| lane.sent.offered as f64 * 1e9 / lane.sent.nanos.max(1) as f64;
         self.lanes.iter().map(rate).fold(f64::INFINITY, f64::min)
     }
 
@@ -200,7 +206,9 @@ pub(crate) mod tests {
     }
 
     fn run(shares: &[f64]) -> Outcome {
-        let attempt = |number: u32| Ok::<_, Infallible>(outcome(100, number.into(), shares[number as usize - 1]));
+        let attempt = |number: u32| {
+            Ok::<_, Infallible>(outcome(100, number.into(), shares[number as usize - 1]))
+        };
         undisturbed(0.99, 5, attempt).unwrap()
     }
 

@@ -25,8 +25,6 @@ pub(crate) enum Verdict {
     Misdirected,
     /// Left over from an earlier trial.
     Stale,
-    /// None of ours.
-    Foreign,
 }
 
 /// The direction that brings such frames back.
@@ -136,8 +134,8 @@ pub(crate) mod tests {
                 softwire.b4 = (u128::from(softwire.b4) + (1 << 64)).into();
             }
         }
-        let tables =
-            [&old, &new].map(|rows| Arc::clone(TableWriter::build(rows, &rules()).unwrap().table()));
+        let tables = [&old, &new]
+            .map(|rows| Arc::clone(TableWriter::build(rows, &rules()).unwrap().table()));
         let flows = Flows::draw(&old, &tables, Agreement::Each, 100, 1).unwrap();
         let framer = Framer::new(LINKS);
         Lane::new(Traffic { direction, trial: 3, flows: flows.into(), mix, framer }, 0)
@@ -163,14 +161,14 @@ pub(crate) mod tests {
         frame
     }
 
-    fn verdict(lane: &Lane, frame: &[u8]) -> Verdict {
+    fn verdict(lane: &Lane, frame: &[u8]) -> Option<Verdict> {
         match stamp_of(frame) {
             (Some(direction), Ok(stamp)) if direction == stamp.direction => {
-                judge(lane, stamp, frame, 1000)
+                Some(judge(lane, stamp, frame, 1000))
             }
-            (_, Ok(_)) => Verdict::Misdirected,
-            (_, Err(NoStamp::Broken)) => Verdict::Corrupt,
-            (_, Err(NoStamp::Foreign)) => Verdict::Foreign,
+            (_, Ok(_)) => Some(Verdict::Misdirected),
+            (_, Err(NoStamp::Broken)) => Some(Verdict::Corrupt),
+            (_, Err(NoStamp::Foreign)) => None,
         }
     }
 
@@ -179,19 +177,26 @@ pub(crate) mod tests {
         for direction in [Direction::Encap, Direction::Decap] {
             let lane = lane(direction, Mix::fixed(128).unwrap());
             let mut frame = back(&lane, 7, 0);
-            assert_eq!(verdict(&lane, &frame), Verdict::Good { sequence: 7, time: 5, table: 0 });
+            assert_eq!(
+                verdict(&lane, &frame),
+                Some(Verdict::Good { sequence: 7, time: 5, table: 0 })
+            );
             let label = lane.traffic.framer.free_label_at(direction);
             for at in 0..frame.len() {
                 frame[at] ^= 0x01;
                 let is_label = label.is_some_and(|label| (label..label + 3).contains(&at));
                 let found = verdict(&lane, &frame);
-                assert_eq!(matches!(found, Verdict::Good { .. }), is_label, "{at}: {found:?}");
+                assert_eq!(
+                    matches!(found, Some(Verdict::Good { .. })),
+                    is_label,
+                    "{at}: {found:?}"
+                );
                 frame[at] ^= 0x01;
             }
             frame.push(0);
-            assert_eq!(verdict(&lane, &frame), Verdict::Corrupt, "one byte more");
+            assert_eq!(verdict(&lane, &frame), Some(Verdict::Corrupt), "one byte more");
             frame.truncate(frame.len() - 2);
-            assert_eq!(verdict(&lane, &frame), Verdict::Corrupt, "one byte less");
+            assert_eq!(verdict(&lane, &frame), Some(Verdict::Corrupt), "one byte less");
         }
     }
 
@@ -199,25 +204,25 @@ pub(crate) mod tests {
     fn the_wrong_tunnel_is_told_from_a_wrong_packet() {
         let lane = lane(Direction::Encap, Mix::fixed(64).unwrap());
         let by_new = back(&lane, 9, 1);
-        assert_eq!(verdict(&lane, &by_new), Verdict::Misdirected);
+        assert_eq!(verdict(&lane, &by_new), Some(Verdict::Misdirected));
         lane.expectation.begin(1);
-        assert_eq!(verdict(&lane, &by_new), Verdict::Good { sequence: 9, time: 5, table: 1 });
+        assert_eq!(verdict(&lane, &by_new), Some(Verdict::Good { sequence: 9, time: 5, table: 1 }));
         lane.expectation.finish(9);
-        assert_eq!(verdict(&lane, &back(&lane, 9, 0)), Verdict::Misdirected, "too late");
-        assert!(matches!(verdict(&lane, &back(&lane, 8, 0)), Verdict::Good { table: 0, .. }));
+        assert_eq!(verdict(&lane, &back(&lane, 9, 0)), Some(Verdict::Misdirected), "too late");
+        assert!(matches!(verdict(&lane, &back(&lane, 8, 0)), Some(Verdict::Good { table: 0, .. })));
         let mut unlabelled = by_new;
         let at = lane.traffic.framer.free_label_at(Direction::Encap).unwrap();
         unlabelled[at + 2] = 0;
-        assert_eq!(verdict(&lane, &unlabelled), Verdict::Corrupt);
+        assert_eq!(verdict(&lane, &unlabelled), Some(Verdict::Corrupt));
     }
 
     #[test]
     fn what_was_never_sent_or_is_old_is_not_taken() {
         let mut lane = lane(Direction::Decap, Mix::fixed(64).unwrap());
-        assert_eq!(verdict(&lane, &back(&lane, 1000, 0)), Verdict::Corrupt);
+        assert_eq!(verdict(&lane, &back(&lane, 1000, 0)), Some(Verdict::Corrupt));
         let frame = back(&lane, 3, 0);
         lane.traffic.trial = 4;
-        assert_eq!(verdict(&lane, &frame), Verdict::Stale);
-        assert_eq!(verdict(&lane, &frame[..20]), Verdict::Foreign);
+        assert_eq!(verdict(&lane, &frame), Some(Verdict::Stale));
+        assert_eq!(verdict(&lane, &frame[..20]), None, "none of ours");
     }
 }

@@ -22,8 +22,10 @@ use super::trial::{Outcome, Plan};
 const FIRST_FRAMES: f64 = 200.0;
 const FIRST_SECONDS: f64 = 0.25;
 
-/// How often that is tried: next hops may have to be resolved first.
+/// How often that is tried at most until some come back each way: next hops may have to be
+/// resolved first. And at least, until all do.
 const FIRST_TRIES: u32 = 12;
+const SECOND_LOOKS: u32 = 3;
 
 /// What is measured, and what all measurements have in common.
 pub(crate) struct Session {
@@ -65,8 +67,8 @@ impl Session {
     /// Nothing is measured that cannot be: every frame must fit, every direction have flows.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         self.mixes.iter().try_for_each(|mix| self.rig.relay.check_fits(mix))?;
-        let each = self.directions.iter().flat_map(|directions| directions.each());
-        each.map(|direction| self.rig.relay.flows(direction).map(|_| ())).collect()
+        let mut each = self.directions.iter().flat_map(|directions| directions.each());
+        each.try_for_each(|direction| self.rig.relay.flows(direction).map(|_| ()))
     }
 
     /// Lets a few frames through, so that everybody knows everybody (RFC 2544 section 23 a and b).
@@ -76,11 +78,12 @@ impl Session {
         for directions in self.directions.clone() {
             let plan = Plan::constant(directions, &mix, FIRST_FRAMES, duration);
             let mut outcome = None;
-            for _ in 0..FIRST_TRIES {
+            for number in 1..=FIRST_TRIES {
                 let tried = self.rig.attempt(&plan, &mut |_| ControlFlow::Continue(()))?;
                 let is_complete = tried.lost() == 0;
+                let has_some = tried.lanes.iter().all(|lane| lane.returned.seen.count() > 0);
                 outcome = Some(tried);
-                if is_complete {
+                if is_complete || (has_some && number >= SECOND_LOOKS) {
                     break;
                 }
             }

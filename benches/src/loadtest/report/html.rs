@@ -75,7 +75,8 @@ fn throughput(page: &mut Page, report: &Report) {
         let points = of.map(|r| (at(&r.frame_size.to_string()), r.rate.unwrap_or(0.0))).collect();
         series.push(Series { name: name.to_owned(), points });
     }
-    let x = Axis { title: "frame size (bytes, IPv4 side, with FCS)", scale: Scale::Linear, unit: 1.0 };
+    let x =
+        Axis { title: "frame size (bytes, IPv4 side, with FCS)", scale: Scale::Linear, unit: 1.0 };
     let y = Axis { title: "Mpps per direction", scale: Scale::Linear, unit: MEGA };
     page.plot(&svg::bars("Throughput by frame size", &x, &y, &sizes, &series));
     page.table(&text::throughput_rows(report));
@@ -156,7 +157,11 @@ fn over_time(page: &mut Page, report: &Report) {
         );
     }
     for result in &report.reloads {
-        let verdict = if result.every_frame_once { "every frame came back exactly once" } else { "NOT every frame came back exactly once" };
+        let verdict = if result.every_frame_once {
+            "every frame came back exactly once"
+        } else {
+            "NOT every frame came back exactly once"
+        };
         page.heading(&format!(
             "{} reloads, window {}: {verdict}",
             result.reloads.len(),
@@ -168,7 +173,8 @@ fn over_time(page: &mut Page, report: &Report) {
 }
 
 fn time_plots(page: &mut Page, slices: &[Slice], reloads: &[Moment], curve: &[Point]) {
-    let marks: Vec<(f64, f64)> = reloads.iter().map(|moment| (moment.began, moment.ended)).collect();
+    let marks: Vec<(f64, f64)> =
+        reloads.iter().map(|moment| (moment.began, moment.ended)).collect();
     let mut before = 0.0;
     let (mut offered, mut returned, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for slice in slices {
@@ -207,7 +213,8 @@ mod tests {
         let mut open = Vec::new();
         for piece in html.split('<').skip(1) {
             let (tag, _) = piece.split_once('>').expect("every tag ends");
-            let name: String = tag.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
+            let name: String =
+                tag.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
             match tag {
                 tag if tag.starts_with('!') || tag.ends_with('/') => {}
                 _ if name == "meta" => {}
@@ -225,7 +232,14 @@ mod tests {
         for word in ["http:", "https:", "src=", "href=", "<script", "url("] {
             assert!(!html.contains(word), "{word}");
         }
-        for word in ["Throughput by frame size", "line rate", "Frame loss by rate", "99.9 %", "class=\"mark\"", "Latency over time"] {
+        for word in [
+            "Throughput by frame size",
+            "line rate",
+            "Frame loss by rate",
+            "99.9 %",
+            "class=\"mark\"",
+            "Latency over time",
+        ] {
             assert!(html.contains(word), "{word}");
         }
         assert!(html.contains("0.1.0 &lt;test&gt; &amp; more"), "text is escaped");

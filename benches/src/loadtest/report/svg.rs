@@ -9,9 +9,8 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 50.0;
 
-const COLOURS: [&str; 8] = [
-    "#1f6fb4", "#d1582b", "#3a8f3f", "#7a4fb0", "#a8830f", "#0f8f8f", "#c23b6f", "#666666",
-];
+const COLOURS: [&str; 8] =
+    ["#1f6fb4", "#d1582b", "#3a8f3f", "#7a4fb0", "#a8830f", "#0f8f8f", "#c23b6f", "#666666"];
 
 /// How values become places.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,7 +89,10 @@ impl Ruler {
         match self.scale {
             Scale::Linear => {
                 let step = round_step(self.high / 6.0);
-                (0..).map(|number| f64::from(number) * step).take_while(|at| *at <= self.high).collect()
+                (0..)
+                    .map(|number| f64::from(number) * step)
+                    .take_while(|at| *at <= self.high)
+                    .collect()
             }
             Scale::Log => {
                 (self.low as i32..=self.high as i32).map(|power| 10_f64.powi(power)).collect()
@@ -112,7 +114,11 @@ impl Ruler {
 /// 1, 2 or 5 times a power of ten, at least this.
 fn round_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= least * 0.999).unwrap_or(power * 10.0)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|step| step * power)
+        .find(|step| *step >= least * 0.999)
+        .unwrap_or(power * 10.0)
 }
 
 /// Starts a plot: title, axes and their numbers.
@@ -125,39 +131,79 @@ fn frame(title: &str, x: &Axis, y: &Axis, across: &Ruler, up: &Ruler, numbers: b
     for tick in up.ticks() {
         let at = up.place(tick);
         let label = up.label(tick, y.unit);
-        _ = writeln!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
-        _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>", LEFT - 6.0, at + 4.0);
+        _ = writeln!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>"
+        );
+        _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+            LEFT - 6.0,
+            at + 4.0
+        );
     }
     for tick in if numbers { across.ticks() } else { Vec::new() } {
         let at = across.place(tick);
         let label = across.label(tick, x.unit);
-        _ = writeln!(svg, "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{floor}\"/>");
-        _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>", floor + 16.0);
+        _ = writeln!(
+            svg,
+            "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{floor}\"/>"
+        );
+        _ = writeln!(
+            svg,
+            "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+            floor + 16.0
+        );
     }
     _ = writeln!(svg, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{floor}H{right}\"/>");
-    _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", f64::midpoint(LEFT, right), HEIGHT - 12.0, escaped(x.title));
-    _ = writeln!(svg, "<text transform=\"translate(14 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>", f64::midpoint(TOP, floor), escaped(y.title));
+    _ = writeln!(
+        svg,
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+        f64::midpoint(LEFT, right),
+        HEIGHT - 12.0,
+        escaped(x.title)
+    );
+    _ = writeln!(
+        svg,
+        "<text transform=\"translate(14 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+        f64::midpoint(TOP, floor),
+        escaped(y.title)
+    );
     svg
 }
 
 fn legend<'a>(svg: &mut String, names: impl Iterator<Item = &'a str>) {
     let mut at = LEFT + 8.0;
     for (name, colour) in names.zip(COLOURS.iter().cycle()) {
-        _ = writeln!(svg, "<rect x=\"{at:.0}\" y=\"8\" width=\"12\" height=\"12\" fill=\"{colour}\"/>");
+        _ = writeln!(
+            svg,
+            "<rect x=\"{at:.0}\" y=\"8\" width=\"12\" height=\"12\" fill=\"{colour}\"/>"
+        );
         _ = writeln!(svg, "<text x=\"{:.0}\" y=\"18\">{}</text>", at + 17.0, escaped(name));
         at += 34.0 + 7.0 * name.chars().count() as f64;
     }
 }
 
 /// Lines through points. `marks` are stretches of the x axis that are shaded.
-pub(super) fn lines(title: &str, x: &Axis, y: &Axis, series: &[Series], marks: &[(f64, f64)]) -> String {
+pub(super) fn lines(
+    title: &str,
+    x: &Axis,
+    y: &Axis,
+    series: &[Series],
+    marks: &[(f64, f64)],
+) -> String {
     let all = || series.iter().flat_map(|series| &series.points);
     let across = Ruler::new(x, all().map(|point| point.0), (LEFT, WIDTH - RIGHT));
     let up = Ruler::new(y, all().map(|point| point.1), (HEIGHT - BOTTOM, TOP));
     let mut svg = frame(title, x, y, &across, &up, true);
     for &(from, to) in marks {
         let (from, to) = (across.place(from), across.place(to));
-        _ = writeln!(svg, "<rect class=\"mark\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"><title>reload</title></rect>", (to - from).max(2.0), HEIGHT - BOTTOM - TOP);
+        _ = writeln!(
+            svg,
+            "<rect class=\"mark\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"><title>reload</title></rect>",
+            (to - from).max(2.0),
+            HEIGHT - BOTTOM - TOP
+        );
     }
     for (series, colour) in series.iter().zip(COLOURS.iter().cycle()) {
         let places: Vec<String> = series
@@ -165,12 +211,19 @@ pub(super) fn lines(title: &str, x: &Axis, y: &Axis, series: &[Series], marks: &
             .iter()
             .map(|point| format!("{:.1},{:.1}", across.place(point.0), up.place(point.1)))
             .collect();
-        _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>", places.join(" "));
+        _ = writeln!(
+            svg,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
+            places.join(" ")
+        );
         if places.len() <= 40 {
             for (point, place) in series.points.iter().zip(&places) {
                 let (cx, cy) = place.split_once(',').unwrap_or_default();
                 let (px, py) = (across.label(point.0, x.unit), up.label(point.1, y.unit));
-                _ = writeln!(svg, "<circle cx=\"{cx}\" cy=\"{cy}\" r=\"3\" fill=\"{colour}\"><title>{px}: {py}</title></circle>");
+                _ = writeln!(
+                    svg,
+                    "<circle cx=\"{cx}\" cy=\"{cy}\" r=\"3\" fill=\"{colour}\"><title>{px}: {py}</title></circle>"
+                );
             }
         }
     }
@@ -179,23 +232,46 @@ pub(super) fn lines(title: &str, x: &Axis, y: &Axis, series: &[Series], marks: &
 }
 
 /// Groups of bars, one group for each category. A series' points are (category, value).
-pub(super) fn bars(title: &str, x: &Axis, y: &Axis, categories: &[String], series: &[Series]) -> String {
+pub(super) fn bars(
+    title: &str,
+    x: &Axis,
+    y: &Axis,
+    categories: &[String],
+    series: &[Series],
+) -> String {
     let values = || series.iter().flat_map(|series| &series.points).map(|point| point.1);
-    let across = Ruler { scale: Scale::Linear, low: 0.0, high: categories.len().max(1) as f64, start: LEFT, end: WIDTH - RIGHT };
+    let across = Ruler {
+        scale: Scale::Linear,
+        low: 0.0,
+        high: categories.len().max(1) as f64,
+        start: LEFT,
+        end: WIDTH - RIGHT,
+    };
     let up = Ruler::new(y, values(), (HEIGHT - BOTTOM, TOP));
     let mut svg = frame(title, x, y, &across, &up, false);
     let group = across.place(1.0) - across.place(0.0);
     let width = group * 0.8 / series.len().max(1) as f64;
     for (number, category) in categories.iter().enumerate() {
         let middle = across.place(number as f64 + 0.5);
-        _ = writeln!(svg, "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", HEIGHT - BOTTOM + 16.0, escaped(category));
+        _ = writeln!(
+            svg,
+            "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            HEIGHT - BOTTOM + 16.0,
+            escaped(category)
+        );
     }
     for (number, (series, colour)) in series.iter().zip(COLOURS.iter().cycle()).enumerate() {
         for &(category, value) in &series.points {
             let left = across.place(category) + group * 0.1 + width * number as f64;
             let (top, floor) = (up.place(value), up.place(0.0));
             let label = up.label(value, y.unit);
-            _ = writeln!(svg, "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\"><title>{}: {label}</title></rect>", width * 0.92, floor - top, escaped(&series.name));
+            _ = writeln!(
+                svg,
+                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\"><title>{}: {label}</title></rect>",
+                width * 0.92,
+                floor - top,
+                escaped(&series.name)
+            );
         }
     }
     legend(&mut svg, series.iter().map(|series| &*series.name));
@@ -220,7 +296,9 @@ mod tests {
         assert_eq!(log.place(0.0), 0.0);
         assert_eq!(log.ticks(), [10.0, 100.0, 1000.0]);
         let nines = Ruler::new(&axis(Scale::Nines), [0.0, 0.999, 1.0].into_iter(), (0.0, 300.0));
-        assert!((nines.place(0.9) - 100.0).abs() < 1e-6 && (nines.place(0.99) - 200.0).abs() < 1e-6);
+        assert!(
+            (nines.place(0.9) - 100.0).abs() < 1e-6 && (nines.place(0.99) - 200.0).abs() < 1e-6
+        );
         assert_eq!(nines.place(1.0), 300.0);
         let labels: Vec<String> = nines.ticks().iter().map(|at| nines.label(*at, 1.0)).collect();
         assert_eq!(labels, ["0 %", "90 %", "99 %", "99.9 %"]);

@@ -19,7 +19,13 @@ fn percent(part: f64) -> String {
 
 pub(super) fn throughput_rows(report: &Report) -> Vec<Vec<String>> {
     let mut rows = vec![row([
-        "direction", "frame size", "throughput", "% of line", "Gbit/s", "line rate", "trials",
+        "direction",
+        "frame size",
+        "throughput",
+        "% of line",
+        "Gbit/s",
+        "line rate",
+        "trials",
     ])];
     for result in &report.throughput {
         let rate = result.rate.unwrap_or(0.0);
@@ -221,9 +227,14 @@ mod tests {
     fn a_person_reads_every_result() {
         let mut report = report();
         let said = text(&report);
-        for word in
-            ["2.000 Mpps (generator)", "19.8", "1.0000", "5.0", "NOT every frame", "warning: Some rates"]
-        {
+        for word in [
+            "2.000 Mpps (generator)",
+            "19.8",
+            "1.0000",
+            "5.0",
+            "NOT every frame",
+            "warning: Some rates",
+        ] {
             assert!(said.contains(word), "{word} is not in\n{said}");
         }
         assert!(!said.contains("had less than"));
