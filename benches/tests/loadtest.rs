@@ -11,17 +11,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Short trials, and no demand on CPU that a shared machine would not meet.
-const BRIEF: [&str; 10] = [
-    "--trial-duration",
-    "0.5",
-    "--settle",
-    "0",
-    "--drain",
-    "1",
-    "--min-cpu-share",
-    "0.1",
-    "--attempts",
-    "1",
+const BRIEF: [(&str, &str); 5] = [
+    ("--trial-duration", "0.5"),
+    ("--settle", "0"),
+    ("--drain", "1"),
+    ("--min-cpu-share", "0.1"),
+    ("--attempts", "1"),
 ];
 
 /// The relay's program, built beside ours.
@@ -119,13 +114,21 @@ impl Lab {
             .unwrap();
         let mut lab = Self { directory, relay, ports: [external.1, internal.1] };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !socket.exists() {
+        // The socket is there before the ports are.
+        while !lab.answers() {
             let ended = lab.relay.try_wait().unwrap();
             let log = fs::read_to_string(lab.at("relay.log")).unwrap_or_default();
             assert!(ended.is_none() && Instant::now() < deadline, "the relay: {log}");
             std::thread::sleep(Duration::from_millis(20));
         }
         lab
+    }
+
+    /// Does the relay answer on its control socket?
+    fn answers(&self) -> bool {
+        let socket = self.text("control");
+        let asked = Command::new(lwaftr()).args(["status", "--socket", &socket]).output();
+        asked.unwrap().status.success()
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -136,19 +139,23 @@ impl Lab {
         self.at(name).to_str().unwrap().to_owned()
     }
 
-    /// Runs the load test with a configuration of the lab.
+    /// Runs the load test with a configuration of the lab. What `more` says replaces the usual.
     fn run(&self, verb: &str, config: &str, more: &[&str]) -> Output {
-        let (config, json, html) =
-            (self.text(config), self.text("out.json"), self.text("out.html"));
+        let (config, pid) = (self.text(config), self.relay.id().to_string());
+        let (json, html) = (self.text("out.json"), self.text("out.html"));
         let [external, internal] = &self.ports;
-        let wires = ["--external-port", external, "--internal-port", internal];
-        let files = ["--json", &json, "--html", &html, "--flows", "500"];
-        let pid = self.relay.id().to_string();
+        let usual = [
+            ("--external-port", &**external),
+            ("--internal-port", internal),
+            ("--pid", &pid),
+            ("--json", &json),
+            ("--html", &html),
+            ("--flows", "500"),
+        ];
+        let usual = usual.into_iter().chain(BRIEF).filter(|(key, _)| !more.contains(key));
         Command::new(env!("CARGO_BIN_EXE_lwaftr-loadtest"))
-            .args([verb, &config, "--pid", &pid])
-            .args(wires)
-            .args(files)
-            .args(BRIEF)
+            .args([verb, &config])
+            .args(usual.flat_map(|(key, value)| [key, value]))
             .args(more)
             .output()
             .unwrap()
@@ -439,12 +446,6 @@ fn mistakes_are_said_before_anything_is_measured() {
     assert!(said(&output).contains("64 to 1978"), "{}", said(&output));
     let nobody = lab.text("nobody");
     let port = format!("net_memif9,role=client,socket={nobody},socket-abstract=no");
-    let wait = ["--wait", "0.5", "--external-port", &port];
-    let [_, internal] = &lab.ports;
-    let output = Command::new(env!("CARGO_BIN_EXE_lwaftr-loadtest"))
-        .args(["loss", &lab.text("relay.toml"), "--internal-port", internal])
-        .args(wait)
-        .output()
-        .unwrap();
-    assert!(said(&output).contains("the link stays down"), "{}", said(&output));
+    let output = lab.run("loss", "relay.toml", &["--wait", "0.5", "--external-port", &port]);
+    assert!(said(&output).contains("is the relay running there?"), "{}", said(&output));
 }

@@ -13,8 +13,12 @@ use super::lane::Lane;
 use super::profile::Profile;
 use super::stamp::Stamp;
 
-/// How long a generator that fell behind may go on after its time, in parts of the whole.
+/// How long a generator that fell behind may go on after its time, and how many frames it may then
+/// leave out without being too slow, in parts of the whole.
 const GRACE: u64 = 100;
+
+/// How long the last frames of a trial may wait for a port that takes none.
+const STUCK: u64 = 1_000_000_000;
 
 /// When frames are due.
 #[derive(Debug, Clone)]
@@ -112,14 +116,12 @@ impl<P: FramePool, T: TxQueue<Frame = P::Frame>> Generator<P, T> {
         }
         if !self.out.is_empty() {
             self.queue.transmit(&mut self.out);
-            if !self.out.is_empty() {
-                return;
-            }
         }
         for number in 0..self.sources.len() {
             let elapsed = clock.now().saturating_sub(start);
             let wanted = self.wanted(number, elapsed);
-            if wanted > 0 {
+            // Nothing new goes before what waits.
+            if wanted > 0 && self.out.is_empty() {
                 self.send(number, wanted, clock);
             }
         }
@@ -141,7 +143,10 @@ impl<P: FramePool, T: TxQueue<Frame = P::Frame>> Generator<P, T> {
                 sent.due = profile.due(elapsed);
                 let behind = sent.due - sent.offered;
                 sent.worst_lag = sent.worst_lag.max(behind);
-                (behind, elapsed >= end && (behind == 0 || elapsed >= end + end / GRACE))
+                let late = elapsed.saturating_sub(end);
+                let is_too_slow = late >= end / GRACE && behind > sent.due / GRACE;
+                let is_stuck = late >= end / GRACE + STUCK;
+                (behind, elapsed >= end && (behind == 0 || is_too_slow || is_stuck))
             }
             Load::Credit { window, .. } => {
                 let under_way = sent.offered - lane.returned.get().min(sent.offered);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use vnf::config::DESCRIPTORS;
 use vnf::dpdk::{
-    Device, DpdkPool, Eal, EalConfig, Hugepages, Mbuf, Pools, Port, PortConfig, RxQueue, Started,
-    ThreadRegistration, Tsc, TxQueue,
+    Device, DpdkError, DpdkPool, Eal, EalConfig, Hugepages, Mbuf, Pools, Port, PortConfig,
+    QueuePair, RxQueue, Started, ThreadRegistration, Tsc, TxQueue,
 };
 use vnf::frame::plan::{PoolNeeds, PoolPlan};
 use vnf::frame::{Burst, Frame as _, FramePool as _, RxQueue as _, TxBurst, TxQueue as _};
@@ -128,21 +128,8 @@ impl Rig {
         let mut units = Vec::new();
         let fixed = [relay.config.external.next_hop_mac, relay.config.internal.next_hop_mac];
         for number in 0..ports as usize {
-            let device = Device::attach(&eal, names[number])?;
-            let full = if device.info().physical { Full::Wait } else { Full::Lose };
-            let config = PortConfig {
-                queues: 1,
-                rx_descriptors: DESCRIPTORS,
-                tx_descriptors: DESCRIPTORS,
-                mtu: device.info().max_mtu.min(2000),
-                mac: fixed[number].map(|mac| mac.0),
-                // What goes to a wrong address is to be seen, not filtered.
-                promiscuous: true,
-            };
-            let (port, mut queues) = device.configure(&config, &pools)?.start()?;
-            let Some((rx, tx)) = queues.pop() else {
-                return Err(Failure::new(format!("port `{}` has no queue", names[number])));
-            };
+            let opened = open_port(&eal, names[number], fixed[number], &pools, placement.patience)?;
+            let (port, (rx, tx), full) = opened;
             let (external, internal) = (stick || number == 0, stick || number == 1);
             let side = |here: bool, direction| if here { Some(direction) } else { None };
             units.push(Unit {
@@ -228,6 +215,47 @@ impl Rig {
         let (units, outcome) = trial.run(std::mem::take(&mut self.units), &enter, director)?;
         self.units = units;
         Ok(outcome)
+    }
+}
+
+/// A running port. The other end of a virtual one may take its time to appear.
+fn open_port(
+    eal: &Eal,
+    name: &str,
+    mac: Option<MacAddr>,
+    pools: &Pools,
+    patience: Duration,
+) -> Result<(Port<Started>, QueuePair, Full), Failure> {
+    let open = || -> Result<_, DpdkError> {
+        let device = Device::attach(eal, name)?;
+        let full = if device.info().physical { Full::Wait } else { Full::Lose };
+        let config = PortConfig {
+            queues: 1,
+            rx_descriptors: DESCRIPTORS,
+            tx_descriptors: DESCRIPTORS,
+            mtu: device.info().max_mtu.min(1500),
+            mac: mac.map(|mac| mac.0),
+            // What goes to a wrong address is to be seen, not filtered.
+            promiscuous: true,
+        };
+        let (port, queues) = device.configure(&config, pools)?.start()?;
+        Ok((port, queues, full))
+    };
+    let deadline = Instant::now() + patience;
+    loop {
+        match open() {
+            Ok((port, mut queues, full)) => {
+                let pair = queues.pop();
+                let pair = pair.ok_or_else(|| Failure::new(format!("port `{name}`: no queue")))?;
+                return Ok((port, pair, full));
+            }
+            Err(_) if name.starts_with("net_") && Instant::now() < deadline => {
+                std::thread::sleep(ASK_AGAIN);
+            }
+            Err(error) => {
+                return Err(Failure::new(format!("{error}: is the relay running there?")));
+            }
+        }
     }
 }
 
