@@ -335,7 +335,9 @@ fn what_a_relay_drops_is_told_exactly() {
     let points = report["loss"][0]["points"].as_array().unwrap();
     assert_eq!(points.len(), 1);
     let trial = &points[0]["trial"];
-    for (direction, side) in [("encap", "external"), ("decap", "internal")] {
+    for (direction, side, reason) in
+        [("encap", "external", "no-softwire"), ("decap", "internal", "source-no-softwire")]
+    {
         let lane = lane(trial, direction);
         assert_eq!(count(&lane["offered"]), 1000);
         let lost = count(&lane["lost"]);
@@ -346,7 +348,7 @@ fn what_a_relay_drops_is_told_exactly() {
         let words = format!("{direction}: even at 200 frames a second ");
         let line = said.lines().find_map(|line| line.strip_prefix(&words)).unwrap();
         let before: u64 = line.split(' ').next().unwrap().parse().unwrap();
-        assert_eq!(lab.dropped(side, "no-softwire"), lost + 3 * before, "{direction}\n{said}");
+        assert_eq!(lab.dropped(side, reason), lost + 3 * before, "{direction}\n{said}");
     }
     assert_eq!(trial["loss_ratio"].as_f64().unwrap(), {
         let lost = ["encap", "decap"].map(|way| count(&lane(trial, way)["lost"]));

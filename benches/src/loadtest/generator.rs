@@ -13,9 +13,13 @@ use super::lane::Lane;
 use super::profile::Profile;
 use super::stamp::Stamp;
 
-/// How long a generator that fell behind may go on after its time, and how many frames it may then
-/// leave out without being too slow, in parts of the whole.
-const GRACE: u64 = 100;
+/// A generator that is behind by more than this part of the frames when its grace is over gives
+/// the others up.
+const LEFT_OUT: u64 = 100;
+
+/// How long it may go on after its time: a part of that, and for this long.
+const GRACE_PART: u64 = 100;
+const GRACE: u64 = 100_000_000;
 
 /// How long the last frames of a trial may wait for a port that takes none.
 const STUCK: u64 = 1_000_000_000;
@@ -67,8 +71,9 @@ pub(crate) struct Sent {
     pub(crate) starved: u64,
     /// The largest backlog, in frames.
     pub(crate) worst_lag: u64,
-    /// When sending was over, in nanoseconds since the start.
+    /// When sending was over, in nanoseconds since the start, and when it should have been.
     pub(crate) nanos: u64,
+    pub(crate) planned_nanos: u64,
     /// Frames offered until the end of each interval.
     pub(crate) by_interval: Vec<u64>,
 }
@@ -144,8 +149,9 @@ impl<P: FramePool, T: TxQueue<Frame = P::Frame>> Generator<P, T> {
                 let behind = sent.due - sent.offered;
                 sent.worst_lag = sent.worst_lag.max(behind);
                 let late = elapsed.saturating_sub(end);
-                let is_too_slow = late >= end / GRACE && behind > sent.due / GRACE;
-                let is_stuck = late >= end / GRACE + STUCK;
+                let grace = end / GRACE_PART + GRACE;
+                let is_too_slow = late >= grace && behind > sent.due / LEFT_OUT;
+                let is_stuck = late >= grace + STUCK;
                 (behind, elapsed >= end && (behind == 0 || is_too_slow || is_stuck))
             }
             Load::Credit { window, .. } => {
@@ -156,6 +162,7 @@ impl<P: FramePool, T: TxQueue<Frame = P::Frame>> Generator<P, T> {
         };
         if is_done || lane.stop.load(Ordering::Relaxed) {
             sent.nanos = elapsed;
+            sent.planned_nanos = end.min(elapsed);
             sent.by_interval.push(sent.offered);
             *is_over = true;
             lane.finished.store(true, Ordering::Release);

@@ -97,9 +97,12 @@ impl Outcome {
         self.lost() as f64 / self.offered().max(1) as f64
     }
 
-    /// The smallest part of the frames whose time came that a generator offered.
+    /// The rate that a generator made, as a part of the one that was asked for; of the slower one.
     pub(crate) fn generated_ratio(&self) -> f64 {
-        let ratio = |lane: &LaneOutcome| lane.sent.offered as f64 / lane.sent.due.max(1) as f64;
+        let ratio = |LaneOutcome { sent, .. }: &LaneOutcome| {
+            let frames = sent.offered as f64 / sent.due.max(1) as f64;
+            frames * sent.planned_nanos as f64 / sent.nanos.max(1) as f64
+        };
         self.lanes.iter().map(ratio).fold(1.0, f64::min)
     }
 
@@ -172,6 +175,7 @@ pub(crate) mod tests {
             due: offered,
             offered,
             nanos: 1_000_000_000,
+            planned_nanos: 1_000_000_000,
             by_interval: vec![offered / 2, offered],
             ..Sent::default()
         };

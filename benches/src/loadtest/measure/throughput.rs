@@ -8,9 +8,6 @@ use crate::report::{Throughput, Trial};
 use crate::search::{Search, Shown};
 use crate::trial::{Outcome, Plan};
 
-/// A generator that offers less than this part of the frames is too slow for the rate.
-const GENERATED: f64 = 0.99;
-
 /// How to search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
@@ -27,7 +24,7 @@ fn shown(outcome: &Outcome) -> Shown {
     let wrong = outcome.lost() + outcome.wrong();
     Shown {
         loss: wrong as f64 / outcome.offered().max(1) as f64,
-        too_fast: outcome.generated_ratio() < GENERATED,
+        generated: outcome.generated_ratio(),
     }
 }
 
@@ -82,10 +79,12 @@ mod tests {
     #[test]
     fn a_wrong_frame_is_a_lost_frame_and_a_slow_generator_is_seen() {
         let mut some = outcome(1000, 0, 1.0);
-        assert_eq!(shown(&some), Shown { loss: 0.0, too_fast: false });
+        assert_eq!(shown(&some), Shown { loss: 0.0, generated: 1.0 });
         some.lanes[0].returned.corrupt = 1;
         assert_eq!(shown(&some).loss, 0.001);
-        some.lanes[0].sent.due = 1011;
-        assert!(shown(&some).too_fast);
+        some.lanes[0].sent.due = 2000;
+        assert_eq!(shown(&some).generated, 0.5);
+        some.lanes[0].sent.nanos *= 2;
+        assert_eq!(shown(&some).generated, 0.25, "it also took twice the time");
     }
 }
