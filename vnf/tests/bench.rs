@@ -117,6 +117,16 @@ fn on_a_stick() {
 }
 
 #[test]
+fn workers_share_the_table_and_reloads_disturb_nobody() {
+    let directory = generated("1000");
+    let report = json(&bench(directory.path(), &["--json", "--workers", "2", "--reload"]));
+    assert_eq!((&report["workers"], &report["dropped"]), (&2.into(), &0.into()), "{report}");
+    assert!(number(&report["reload"]["reloads"]) >= 1.0, "{report}");
+    assert!(number(&report["reload"]["latency_ns"]["p999"]) > 0.0, "{report}");
+    assert_eq!(report["encap"]["packets"], report["decap"]["packets"]);
+}
+
+#[test]
 fn says_what_is_missing() {
     let directory = generated("10");
     let config = directory.path().join("lwaftr.toml");

@@ -8,11 +8,14 @@
 //!
 //! Both run in turns on one thread, for a few milliseconds each, so that they see the same machine;
 //! what the relay itself costs is the difference. Time is the thread's CPU time: machines are
-//! shared.
+//! shared. Several workers do so at the same time, each with its share of the frames and a port of
+//! its own on either side, all on one table. With reloads, a second measurement follows, during
+//! which the configuration is loaded anew over and over, as an instance does it.
 
 mod measure;
 mod outcome;
 mod ports;
+mod reloads;
 mod setup;
 mod traffic;
 

@@ -2,22 +2,24 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
 use super::measure::{BenchWorker, Measured, measure};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Reloading};
 use super::ports::{Sink, Source};
+use super::reloads::{meanwhile, reload_until};
 use super::traffic::Traffic;
 use crate::config::{self, Config};
-use crate::control::ControlError;
 use crate::control::clock::TscClock;
 use crate::control::cpus::Cpus;
+use crate::control::{ControlError, Publisher};
 use crate::dpdk::{Eal, EalConfig, Hugepages, Mempool, Pools, ThreadRegistration, Tsc};
 use crate::frame::plan::{PoolPlan, SMALL_ROOM};
 use crate::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
-use crate::memory::Generations;
+use crate::memory::{Generations, Reader};
 use crate::replay::{CaptureError, MACS};
 use crate::telemetry::{LatencyRecorder, WorkerCounters};
 use crate::wire::MacAddr;
@@ -39,6 +41,10 @@ pub struct Request {
     pub duration: Duration,
     /// Where the worker runs; the configuration's first, or the last CPU there is.
     pub cpu: Option<usize>,
+    /// How many workers, at least one.
+    pub workers: usize,
+    /// Measure once more, reloading over and over.
+    pub reload: bool,
 }
 
 /// Which way packets go.
@@ -60,9 +66,7 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     let external = read(request.external_in.as_ref(), "--external-in")?;
     let internal = read(request.internal_in.as_ref(), "--internal-in")?;
     let flows = external.distinct().max(internal.distinct());
-    let wanted = request.cpu.or(config.workers.cpus.first().copied());
-    let key = if request.cpu.is_some() { "--cpu" } else { "workers.cpus" };
-    let cpus = Cpus::divide(key, wanted.as_slice())?;
+    let cpus = divide(request, &config)?;
     let plan = PoolPlan::derive(&config.pool_needs());
     let eal = Eal::init(&EalConfig {
         name: format!("lwaftr-bench-{}", std::process::id()),
@@ -74,30 +78,80 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     let pools = Pools::new(&eal, "bench", &plan, None)?;
     let mut settings = config.settings(MACS[0], MACS[1]);
     settings.know_next_hops(NEXT_HOP);
-    let snapshot = Snapshot::new(settings, Arc::clone(writer.table()));
-    let ports = ports(&config, &pools, external, internal);
-    let cpu = cpus.workers.first().copied().unwrap_or_default();
-    let duration = request.duration;
-    let bench = || -> Result<Measured, ControlError> {
-        let _registered = ThreadRegistration::pinned(&eal, cpu)?;
-        let (mut worker, counters) = worker(&eal, &pools, snapshot, ports);
-        Ok(measure(&mut worker, &counters, duration))
+    let softwires = writer.table().len();
+    let workers = cpus.workers.len();
+    let (generations, readers) = Generations::new(workers);
+    let mut publisher = Publisher::new(settings.clone(), writer, generations);
+    let mut benches = Vec::new();
+    for (number, (&cpu, reader)) in cpus.workers.iter().zip(readers).enumerate() {
+        let share = |traffic: &Traffic| traffic.share(number, workers);
+        let ports = ports(&config, &pools, share(&external), share(&internal));
+        let snapshots = Cache::new(Arc::clone(publisher.snapshots()));
+        let (worker, counters) = worker(&eal, &pools, snapshots, reader, (number, workers), ports);
+        benches.push(Bench { cpu, worker, counters });
+    }
+    let measured = pass(&eal, &mut benches, request.duration)?;
+    let reloading = if request.reload {
+        let reload =
+            |stop: &AtomicBool| reload_until(stop, &mut publisher, &request.config, &settings);
+        let (measured, reloads) = meanwhile(reload, || pass(&eal, &mut benches, request.duration))?;
+        Some(Reloading { reloads, measured })
+    } else {
+        None
     };
-    let measured = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("worker-0".to_owned());
-        let thread = thread
-            .spawn_scoped(scope, bench)
-            .map_err(|error| ControlError::internal(format!("the worker: {error}")))?;
-        let broken = |_| ControlError::internal("the worker broke down; its last words are above");
-        thread.join().map_err(broken)?
-    })?;
     Ok(Outcome {
-        softwires: writer.table().len(),
+        softwires,
         flows,
         pool_mbufs: pools.small.capacity(),
         memory: eal.memory(),
         tsc_hertz: Tsc::new(&eal).hertz(),
         measured,
+        reloading,
+    })
+}
+
+/// Where the workers run, and where everything else does.
+fn divide(request: &Request, config: &Config) -> Result<Cpus, ControlError> {
+    let configured = &config.workers.cpus;
+    let (key, wanted) = match (request.cpu, request.workers) {
+        (Some(cpu), _) => ("--cpu", vec![cpu]),
+        (None, 1) => ("workers.cpus", configured.first().copied().into_iter().collect()),
+        (None, workers) if workers <= configured.len() => {
+            ("workers.cpus", configured[..workers].to_vec())
+        }
+        (None, workers) => ("--workers", (0..workers).collect()),
+    };
+    Cpus::divide(key, &wanted)
+}
+
+/// One worker and where it runs.
+struct Bench {
+    cpu: usize,
+    worker: BenchWorker<TscClock>,
+    counters: Arc<WorkerCounters>,
+}
+
+/// Measures all workers at the same time.
+fn pass(
+    eal: &Eal,
+    benches: &mut [Bench],
+    duration: Duration,
+) -> Result<Vec<Measured>, ControlError> {
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (number, bench) in benches.iter_mut().enumerate() {
+            let work = move || -> Result<Measured, ControlError> {
+                let _registered = ThreadRegistration::pinned(eal, bench.cpu)?;
+                Ok(measure(&mut bench.worker, &bench.counters, duration))
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn_scoped(scope, work)
+                .map_err(|error| ControlError::internal(format!("the worker: {error}")))?;
+            threads.push(thread);
+        }
+        let broken = |_| ControlError::internal("a worker broke down; its last words are above");
+        threads.into_iter().map(|thread| thread.join().map_err(broken)?).collect()
     })
 }
 
@@ -133,11 +187,13 @@ fn pool_for(traffic: &Traffic, pools: &Pools) -> Arc<Mempool> {
     Arc::clone(if small { &pools.small } else { &pools.large })
 }
 
-/// The worker as an instance has it, but for its ports.
+/// The worker as an instance has it, but for its ports; `number` is which it is of how many.
 fn worker(
     eal: &Eal,
     pools: &Pools,
-    snapshot: Snapshot,
+    snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    reader: Reader,
+    (worker, workers): (usize, usize),
     ports: Ports<Source, Sink>,
 ) -> (BenchWorker<TscClock>, Arc<WorkerCounters>) {
     let counters = Arc::<WorkerCounters>::default();
@@ -145,17 +201,16 @@ fn worker(
         pool: pools.for_worker(),
         counters: Arc::clone(&counters),
         next_hops: Arc::new(NextHops::default()),
-        worker: 0,
-        workers: 1,
-        runs_timers: true,
-        seed: 0,
+        worker,
+        workers,
+        runs_timers: worker == 0,
+        seed: worker as u64,
     });
-    let (_, mut readers) = Generations::new(1);
     let worker = Worker {
         relay,
         ports,
-        snapshot: Cache::new(Arc::new(ArcSwap::from_pointee(snapshot))),
-        reader: readers.remove(0),
+        snapshot,
+        reader,
         clock: TscClock::start(eal),
         latency: LatencyRecorder::new().0,
         idle: Idle::poll(),

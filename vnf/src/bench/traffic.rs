@@ -39,6 +39,19 @@ impl Traffic {
         both
     }
 
+    /// What one of several workers gets: every so-manieth frame. Fewer frames than workers are not
+    /// divided.
+    pub(super) fn share(&self, worker: usize, workers: usize) -> Self {
+        if self.len() < workers {
+            return self.clone();
+        }
+        let mut share = Self::default();
+        for number in (worker..self.len()).step_by(workers) {
+            share.push(self.frame(number));
+        }
+        share
+    }
+
     fn push(&mut self, frame: &[u8]) {
         self.bytes.extend_from_slice(frame);
         self.ends.push(self.bytes.len() as u32);
@@ -88,6 +101,15 @@ mod tests {
         assert_eq!(traffic.frame(0), [1; 60]);
         assert_eq!(traffic.frame(1), [2; 61]);
         assert_eq!(traffic.frame(2), [1; 60]);
+    }
+
+    #[test]
+    fn workers_share_the_frames() {
+        let traffic = traffic(&[&[1], &[2], &[3]]);
+        let shares = [0, 1].map(|worker| traffic.share(worker, 2));
+        assert_eq!(shares.each_ref().map(Traffic::len), [2, 1]);
+        assert_eq!((shares[0].frame(1), shares[1].frame(0)), (&[3][..], &[2][..]));
+        assert_eq!(traffic.share(1, 9).len(), 3);
     }
 
     #[test]

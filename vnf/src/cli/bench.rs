@@ -39,6 +39,19 @@ pub struct Args {
     /// The worker's CPU, instead of the first of workers.cpus
     #[arg(long, value_name = "CPU")]
     cpu: Option<usize>,
+    /// So many workers at the same time, each with its share of the frames and a CPU of its own
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        conflicts_with = "cpu"
+    )]
+    workers: u8,
+    /// Measure for as long again while the configuration is reloaded over and over, and compare
+    /// latencies
+    #[arg(long)]
+    reload: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +70,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         internal_in: needed(internal, args.internal_in, "--internal-in")?,
         duration: args.duration,
         cpu: args.cpu,
+        workers: args.workers.into(),
+        reload: args.reload,
     };
     let outcome = bench::run(&request)?;
     if args.json { print_json(&outcome.json()) } else { print(&outcome.to_string()).map(|_| ()) }
