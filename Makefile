@@ -82,7 +82,12 @@ test-deep: deps ## What takes longer: the library under AddressSanitizer
 
 .PHONY: bench
 bench: deps ## Benchmarks of the hot path
-	cargo bench -p benches
+	cargo bench -p benches --no-default-features
+
+.PHONY: loadtest
+loadtest: deps ## Build the load generator and say how to use it (docs/loadtest.md)
+	cargo build --release -p benches --bin lwaftr-loadtest
+	@$(TARGET_DIR)/release/lwaftr-loadtest --help
 
 .PHONY: clean
 clean: ## Remove what was built, and end demos left running

@@ -42,6 +42,7 @@ mod trial;
 mod verify;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -85,7 +86,8 @@ fn run(what: &What) -> Result<bool, Failure> {
     let measured = measure(what, &mut session, reloader);
     // What was measured before something went wrong is worth keeping.
     write(&session.report, what.common())?;
-    print!("{}", text::text(&session.report));
+    // A reader that has gone away is no failure of the measurement.
+    _ = std::io::stdout().write_all(text::text(&session.report).as_bytes());
     measured
 }
 

@@ -27,7 +27,7 @@ pub(crate) const SMALLEST: u16 = 64;
 /// The largest frame that fits a port's ordinary buffer, with tunnel and tag.
 pub(crate) const LARGEST: u16 = 1978;
 
-/// The sizes that RFC 8219 section 5.2 (as RFC 2544 section 9.1) asks for.
+/// The sizes that RFC 2544 section 9.1 asks for on Ethernet, and the mix.
 pub(crate) const STANDARD: &str = "64,128,256,512,1024,1280,1518,imix";
 
 /// What every frame holds behind its stamp.

@@ -83,6 +83,8 @@ struct End {
     side: Side,
     /// Takes no frame at all.
     full: bool,
+    /// Both sides are on this one.
+    stick: bool,
 }
 
 impl TxQueue for End {
@@ -103,9 +105,11 @@ impl RxQueue for End {
 
     fn receive(&mut self, burst: &mut Burst<HeapFrame>) {
         let mut machine = self.machine.lock().unwrap();
-        let out = &mut machine.out[self.side.index()];
-        let count = out.len().min(burst.remaining_capacity());
-        burst.extend(out.drain(..count).map(|bytes| HeapFrame::new(&bytes)));
+        for side in Side::BOTH.into_iter().filter(|side| self.stick || *side == self.side) {
+            let out = &mut machine.out[side.index()];
+            let count = out.len().min(burst.remaining_capacity());
+            burst.extend(out.drain(..count).map(|bytes| HeapFrame::new(&bytes)));
+        }
     }
 }
 
@@ -117,7 +121,7 @@ fn table(softwires: &[Softwire]) -> Arc<BindingTable> {
     Arc::clone(TableWriter::build(softwires, &rules()).unwrap().table())
 }
 
-fn settings() -> Settings {
+fn settings(on_a_stick: bool) -> Settings {
     let link = |mac| RelayLink { mac, vlan: None, mtu: 2000, promiscuous: false };
     let (external, internal) = (link(LINKS.external.relay), link(LINKS.internal.relay));
     Settings {
@@ -133,7 +137,7 @@ fn settings() -> Settings {
             link_local: internal.mac.link_local(),
             next_hop: NextHop::Fixed(LINKS.internal.ours),
         },
-        on_a_stick: false,
+        on_a_stick,
         br_addresses: vec![BR],
         policy: Policy::default(),
     }
@@ -149,6 +153,7 @@ struct Case {
     mischief: Mischief,
     threads: usize,
     full: Option<Full>,
+    stick: bool,
 }
 
 fn open(rate: f64, seconds: f64) -> Load {
@@ -165,6 +170,7 @@ impl Case {
             mischief: |_, frame| vec![frame],
             threads: 1,
             full: None,
+            stick: false,
         }
     }
 
@@ -179,28 +185,35 @@ impl Case {
                 runs_timers: false,
                 seed: 0,
             }),
-            snapshot: Snapshot::new(settings(), table(&self.known)),
+            snapshot: Snapshot::new(settings(self.stick), table(&self.known)),
             mischief: self.mischief,
             number: 0,
             now: 0,
             out: Default::default(),
         }));
-        let unit = |side, sends, returns| {
-            let end = End { machine: Arc::clone(&machine), side, full: self.full.is_some() };
+        let unit = |side, sends: &[Direction], returns: &[Direction]| {
+            let (machine, full) = (Arc::clone(&machine), self.full.is_some());
+            let end = End { machine, side, full, stick: self.stick };
             Unit {
                 pool: HeapPool,
                 rx: end.clone(),
                 tx: end,
                 full: self.full.unwrap_or(Full::Lose),
                 neighbours: Neighbours::default(),
-                sends: vec![sends],
-                returns: vec![returns],
+                sends: sends.to_vec(),
+                returns: returns.to_vec(),
             }
         };
-        let units = vec![
-            unit(Side::External, Direction::Encap, Direction::Decap),
-            unit(Side::Internal, Direction::Decap, Direction::Encap),
-        ];
+        let both = [Direction::Encap, Direction::Decap];
+        let units = if self.stick {
+            vec![unit(Side::External, &both, &both)]
+        } else {
+            vec![
+                unit(Side::External, &both[..1], &both[1..]),
+                unit(Side::Internal, &both[1..], &both[..1]),
+            ]
+        };
+        let count = units.len();
         let rows = softwires();
         let flows = Flows::draw(&rows, &[table(&rows)], Agreement::Each, 1000, 5).unwrap();
         let flows = Arc::new(flows);
@@ -224,7 +237,7 @@ impl Case {
         let enter = |_| Ok::<(), Failure>(());
         let (units, outcome) =
             trial.run(units, &enter, &mut |_| ControlFlow::Continue(())).unwrap();
-        assert_eq!(units.len(), 2, "everything comes back for the next trial");
+        assert_eq!(units.len(), count, "everything comes back for the next trial");
         (outcome, lanes)
     }
 }
@@ -242,6 +255,17 @@ fn the_real_relay_returns_every_frame_as_it_must() {
             assert_eq!(lane.returned.by_table, [1500]);
             assert_eq!(lane.sent.by_interval.last(), Some(&1500));
         }
+    }
+}
+
+#[test]
+fn one_port_for_both_sides_works_as_two_do() {
+    for threads in [1, 2] {
+        let (outcome, _) = Case { threads, stick: true, ..Case::new(open(2_000.0, 0.2)) }.run();
+        for lane in &outcome.lanes {
+            assert_eq!((lane.sent.offered, lane.lost(), lane.wrong()), (400, 0, 0));
+        }
+        assert_eq!((outcome.lanes.len(), outcome.foreign), (2, 0));
     }
 }
 
@@ -319,8 +343,9 @@ fn credits_bound_what_is_under_way() {
     for lane in &outcome.lanes {
         assert_eq!((lane.sent.offered, lane.lost()), (100, 100));
     }
-    let (outcome, _) = Case { threads: 2, ..Case::new(load) }.run();
-    assert!(outcome.offered() > 400, "credits come back: {}", outcome.offered());
+    let load = Load::Credit { window: 10, nanos: 500_000_000 };
+    let (outcome, _) = Case::new(load).run();
+    assert!(outcome.offered() > 100, "credits come back: {}", outcome.offered());
     assert_eq!((outcome.lost(), outcome.wrong()), (0, 0));
 }
 

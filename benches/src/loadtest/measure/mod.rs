@@ -71,7 +71,7 @@ impl Session {
         each.try_for_each(|direction| self.rig.relay.flows(direction).map(|_| ()))
     }
 
-    /// Lets a few frames through, so that everybody knows everybody (RFC 2544 section 23 a and b).
+    /// Lets a few frames through, so that everybody knows everybody (RFC 2544 section 23).
     pub(crate) fn warm_up(&mut self) -> Result<(), Failure> {
         let mix = self.mixes.first().cloned().unwrap_or_else(Mix::imix);
         let duration = Duration::from_secs_f64(FIRST_SECONDS);

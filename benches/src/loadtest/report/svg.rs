@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 340.0;
 const LEFT: f64 = 74.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 36.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 50.0;
 
@@ -205,7 +205,9 @@ pub(super) fn lines(
             HEIGHT - BOTTOM - TOP
         );
     }
-    for (series, colour) in series.iter().zip(COLOURS.iter().cycle()) {
+    // The first one on top.
+    let coloured: Vec<_> = series.iter().zip(COLOURS.iter().cycle()).collect();
+    for (series, colour) in coloured.into_iter().rev() {
         let places: Vec<String> = series
             .points
             .iter()
@@ -213,7 +215,7 @@ pub(super) fn lines(
             .collect();
         _ = writeln!(
             svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>",
             places.join(" ")
         );
         if places.len() <= 40 {
