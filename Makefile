@@ -13,14 +13,42 @@ DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl j
 	procps tcpdump
 TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user
 LINT_PACKAGES := shellcheck
+DEEP_PACKAGES := valgrind
 
 # Tests that need root: they make network namespaces and network devices.
-ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^dpdk::/)
+ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
 
-# A target directory of its own, and --target, so that build scripts stay as they are.
-ASAN := env RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -C target-cpu=x86-64-v3" \
-	cargo test -p vnf --no-default-features --lib \
-	--target x86_64-unknown-linux-gnu --target-dir $(TARGET_DIR)/asan
+TRIPLE := x86_64-unknown-linux-gnu
+CPU := -C target-cpu=x86-64-v3
+
+# Frames here live in blocks of exactly their size. Fewer of them than in `make test`: each costs
+# several times as much. A target directory of its own, and --target, so that build scripts stay as
+# they are.
+ASAN := env RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CPU)" LWAFTR_ASAN=1 \
+	LWAFTR_FRAMES=100000 PROPTEST_CASES=500 \
+	cargo test -p vnf --no-default-features --lib --test golden --test reference \
+	--test properties --test fuzz_corpus --test sanitizer \
+	--target $(TRIPLE) --target-dir $(TARGET_DIR)/asan
+
+# These build the library in ways that suit one test only.
+LOOM := env RUSTFLAGS="--cfg lwaftr_loom $(CPU)" \
+	cargo test -p vnf --no-default-features --test generations --target-dir $(TARGET_DIR)/loom
+NO_PANIC := env RUSTFLAGS="--cfg lwaftr_no_panic --cap-lints=allow $(CPU)" \
+	cargo run -p vnf --no-default-features --release --example no_panic \
+	--target $(TRIPLE) --target-dir $(TARGET_DIR)/no-panic
+
+FUZZ_TARGETS := frame_external frame_internal fragments config table_file control
+FUZZ := cd vnf && env RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(TARGET_DIR)/fuzz cargo fuzz
+# How long `make fuzz` works on each target.
+SECONDS ?= 600
+# New inputs go to a directory of their own; what stays is chosen by hand (docs/testing.md).
+fuzz = for target in $(FUZZ_TARGETS); do \
+	echo "Fuzzing $$target for $(1) s"; \
+	mkdir -p $(TARGET_DIR)/fuzz-corpus/$$target; \
+	$(FUZZ) run $$target $(TARGET_DIR)/fuzz-corpus/$$target fuzz/corpus/$$target -- \
+		-max_total_time=$(1) -timeout=25 -print_final_stats=1 -verbosity=0 || exit 1; \
+	cd $(CURDIR); \
+done
 
 ROOT := $(filter 0,$(shell id -u))
 SUDO := $(if $(ROOT),,sudo)
@@ -55,9 +83,11 @@ lint: deps ## Formatting, clippy, shellcheck, documentation, licences and source
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p vnf --no-default-features --all-targets -- -D warnings
+	cargo fmt --manifest-path vnf/fuzz/Cargo.toml --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	cargo deny check licenses bans sources
-	shellcheck -x -P vnf/demo vnf/demo/demo.sh .ci/run .ci/need .ci/need-cargo
+	shellcheck -x -P vnf/demo vnf/demo/demo.sh .ci/run .ci/need .ci/need-cargo \
+		vnf/tests/valgrind/run.sh
 
 .PHONY: test
 test: lint ## Everything: lint, unit, property, golden, vdev and end-to-end tests
@@ -76,9 +106,23 @@ endif
 	cargo nextest run -p vnf --no-default-features --no-fail-fast
 
 .PHONY: test-deep
-test-deep: deps ## What takes longer: the library under AddressSanitizer
+test-deep: deps ## What takes longer: sanitizer, model checking, proof of no panic, fuzzing, valgrind
+	@.ci/need $(TEST_PACKAGES) $(DEEP_PACKAGES)
+	@.ci/need-cargo fuzz
+	$(NO_PANIC)
+	$(LOOM)
 	$(ASAN) --no-run
 	timeout 10m $(ASAN)
+	$(FUZZ) build
+	$(call fuzz,30)
+	cargo build -p vnf --tests
+	$(SUDO) env TARGET_DIR=$(TARGET_DIR) vnf/tests/valgrind/run.sh
+
+.PHONY: fuzz
+fuzz: deps ## Fuzz each target for SECONDS (600)
+	@.ci/need-cargo fuzz
+	$(FUZZ) build
+	$(call fuzz,$(SECONDS))
 
 .PHONY: bench
 bench: deps ## Benchmarks of the hot path

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vnf::config;
 use vnf::frame::{BURST, Burst, FramePool, TxBurst, TxQueue};
 use vnf::generate::{Network, Request, generate};
-use vnf::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use vnf::lwaftr::{Relay, RelayParts, Snapshot};
 use vnf::replay::{CaptureReader, MACS};
 use vnf::side::Side;
 use vnf::telemetry::WorkerCounters;
@@ -63,10 +63,10 @@ impl Lab {
         let relay = Relay::new(RelayParts {
             pool: NoPool,
             counters: Arc::clone(&counters),
-            next_hops: Arc::new(NextHops::default()),
             worker: 0,
             workers: 1,
             runs_timers: false,
+            announces: false,
             seed: 0,
         });
         Self {
@@ -126,7 +126,12 @@ pub fn made_up(softwires: u32, flows: u32, directory: &Path) {
     generate(&request, directory).expect("room in the temporary directory");
 }
 
-fn frames(path: &Path) -> Vec<Vec<u8>> {
+/// The frames of a capture.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn frames(path: &Path) -> Vec<Vec<u8>> {
     let mut reader = CaptureReader::open(path).expect("a generated capture");
     let mut frames = Vec::new();
     while let Some(record) = reader.next_record().expect("a whole capture") {

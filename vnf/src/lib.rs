@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod filter;
 pub mod frame;
 pub mod generate;
 pub mod lwaftr;

@@ -275,6 +275,26 @@ fn a_bad_file_keeps_the_old_configuration() {
     instance.wait_until("SIGHUP reloads", |instance| instance.softwires() == 192);
 }
 
+/// Q1, Q2: what `lwaftr reload` says of filters. (What they then do, tests/filters.rs shows.)
+#[test]
+fn filters_are_switched_on_and_off_by_reloads() {
+    let instance = Files::new("", &table(128)).start();
+    let next_hop = "next-hop = \"192.0.2.254\"\n";
+    let with = format!("{next_hop}ingress-filter = \"udp port 53\"\n");
+    instance.files.replace_in_config(next_hop, &with);
+    let said = instance.ok(&["reload"]);
+    assert!(said.contains("external.ingress-filter: (none) -> \"udp port 53\""), "{said}");
+    let log = instance.files.log();
+    assert!(log.contains("external.ingress-filter: ") && log.contains("machine code"), "{log}");
+    instance.files.replace_in_config("udp port 53", "udp prt 53");
+    let words = instance.fails(1, &["reload"]);
+    assert!(words.contains("lwaftr.toml:10: external.ingress-filter: \"prt\" cannot"), "{words}");
+    assert!(words.contains("\n    udp prt 53\n        ^^^"), "{words}");
+    instance.files.replace_in_config("ingress-filter = \"udp prt 53\"\n", "");
+    let said = instance.ok(&["reload"]);
+    assert!(said.contains("external.ingress-filter: \"udp port 53\" -> (none)"), "{said}");
+}
+
 #[test]
 fn a_reload_that_cuts_off_customers_needs_force() {
     let instance = Files::new("", &table(1_000)).start();

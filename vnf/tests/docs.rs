@@ -1,5 +1,6 @@
 //! The documents agree with the repository: rule numbers cited anywhere stand in
-//! docs/behaviour.md, rules said to be there are cited by tests, and links lead somewhere.
+//! docs/behaviour.md, rules said to be there have tests of their own, docs/rfc-compliance.md names
+//! tests that exist or says why there are none, and links lead somewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -96,14 +97,110 @@ fn every_rule_that_is_cited_is_stated() {
     assert!(wrong.is_empty(), "not in docs/behaviour.md:\n{}", wrong.join("\n"));
 }
 
+/// The names of the test functions at and below a place.
+fn tests_in(place: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in sources(&[place]) {
+        let text = read(&path);
+        let mut is_test = false;
+        for line in text.lines().map(str::trim_start) {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                is_test = true;
+            } else if let Some((_, rest)) = line.split_once("fn ")
+                && is_test
+            {
+                names.insert(rest.split('(').next().unwrap_or_default().to_owned());
+                is_test = false;
+            }
+        }
+    }
+    names
+}
+
+/// The rule that a test is named after: `e7_no_softwire` for E7.
+fn rule_of(test: &str) -> Option<String> {
+    let (number, _) = test.split_once('_')?;
+    let number = number.to_uppercase();
+    numbers(&number).contains(number.as_str()).then_some(number)
+}
+
 #[test]
-fn every_rule_that_is_there_is_cited_by_a_test() {
-    let texts: Vec<_> = sources(&["vnf/tests"]).iter().map(|path| prose(path)).collect();
-    let cited: BTreeSet<_> = texts.iter().flat_map(|text| numbers(text)).collect();
+fn every_rule_that_is_there_has_a_test_named_after_it() {
     let rules = rules();
+    let tests = tests_in("vnf/tests/rules");
+    let named: BTreeSet<String> = tests.iter().filter_map(|test| rule_of(test)).collect();
+    let unknown: Vec<_> = named.iter().filter(|&rule| !rules.contains_key(rule)).collect();
+    assert!(unknown.is_empty(), "vnf/tests/rules tests {unknown:?}, which nothing states");
+    let nameless: Vec<_> = tests.iter().filter(|test| rule_of(test).is_none()).collect();
+    assert!(nameless.is_empty(), "vnf/tests/rules: named after no rule: {nameless:?}");
     let there = rules.iter().filter(|(_, status)| *status == "there");
-    let untested: Vec<_> = there.filter(|(rule, _)| !cited.contains(rule.as_str())).collect();
-    assert!(untested.is_empty(), "no file in vnf/tests cites {untested:?}");
+    let untested: Vec<_> = there.filter(|(rule, _)| !named.contains(*rule)).collect();
+    assert!(untested.is_empty(), "no test in vnf/tests/rules is named after {untested:?}");
+}
+
+/// What stands between back-quotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Does this look like the name of a test, rather than that of a key or a drop reason?
+fn is_test_name(word: &str) -> bool {
+    word.contains('_')
+        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[test]
+fn rfc_compliance_names_tests_that_exist_or_says_why_there_are_none() {
+    const REASONS: [&str; 3] = ["open: ", "not ours: ", "deviates: "];
+    let text = read(&repository().join("docs/rfc-compliance.md"));
+    let tests: BTreeSet<String> = ["vnf/tests", "vnf/src"].into_iter().flat_map(tests_in).collect();
+    let named = || quoted(&text).filter(|word| is_test_name(word));
+    let missing: Vec<_> = named().filter(|name| !tests.contains(*name)).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/rfc-compliance.md names tests that are not there: {missing:?}"
+    );
+    assert!(named().count() > 80, "only {} tests", named().count());
+
+    let rules = rules();
+    let (_, tables) = text.split_once("\n## RFC 7596").expect("the table of RFC 7596");
+    let mut rows = 0;
+    for line in tables.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [section, _, _, rule, test] = cells[..] else { panic!("not five columns: {line}") };
+        if ["§", "---"].contains(&section) {
+            continue;
+        }
+        rows += 1;
+        let cited = numbers(rule);
+        assert!(!cited.is_empty(), "no rule: {line}");
+        assert!(cited.iter().all(|number| rules.contains_key(*number)), "unknown rule: {line}");
+        let reason = REASONS.iter().find_map(|reason| test.strip_prefix(reason));
+        let is_explained = reason.is_some_and(|words| words.split_whitespace().count() >= 3);
+        assert!(
+            is_explained || quoted(test).any(is_test_name),
+            "neither a test nor a reason ({REASONS:?}): {line}"
+        );
+    }
+    assert!(rows > 80, "only {rows} rows");
+}
+
+/// Each deviation says which key changes it, if one does.
+#[test]
+fn rfc_compliance_names_keys_that_exist() {
+    let text = read(&repository().join("docs/rfc-compliance.md"));
+    let (_, section) = text.split_once("\n## Deviations\n").expect("the deviations");
+    let section = section.split("\n## ").next().unwrap();
+    let keys: BTreeSet<&str> = vnf::config::all_keys().iter().map(|key| key.name).collect();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let mut seen = 0;
+    for line in rows {
+        let key = line.trim_matches('|').rsplit(" | ").next().unwrap().trim();
+        let is_right = key == "none" || quoted(key).any(|key| keys.contains(key));
+        assert!(is_right, "neither a key nor none: {line}");
+        seen += 1;
+    }
+    assert!(seen >= 10, "only {seen} deviations");
 }
 
 /// The name by which a heading is linked to.

@@ -10,6 +10,13 @@ mod case;
 mod compare;
 #[path = "golden/identification.rs"]
 mod identification;
+#[cfg(feature = "dpdk")]
+#[path = "golden/ports.rs"]
+mod ports;
+#[cfg(feature = "dpdk")]
+#[allow(dead_code)]
+#[path = "dpdk_vdev/support.rs"]
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +30,32 @@ const PYTHON: &str = "/usr/bin/python3";
 
 #[test]
 fn every_golden_case_comes_out_as_built() {
+    with_cases(|cases| {
+        let failures = run(cases);
+        report(cases, &failures);
+    });
+}
+
+/// The same through real ports of DPDK, all in one process of it.
+#[cfg(feature = "dpdk")]
+#[test]
+fn every_golden_case_comes_out_of_dpdk_ports() {
+    support::alone("every_golden_case_comes_out_of_dpdk_ports", || {
+        with_cases(|cases| {
+            let mut rings = ports::Rings::start();
+            let judged = cases.iter().map(|case| {
+                let (sent, counters) = rings.run(case);
+                case.judge(&sent, &counters)
+            });
+            let failures: Vec<String> = judged.filter_map(Result::err).collect();
+            rings.close();
+            report(cases, &failures);
+        });
+    });
+}
+
+/// Builds the cases that are wanted and hands them over, unless they cannot be built here.
+fn with_cases(body: impl FnOnce(&[Case])) {
     if let Some(missing) = scapy_missing() {
         assert!(std::env::var_os("CI").is_none(), "the golden cases cannot be built: {missing}");
         println!("skipped: {missing} (install python3-scapy)");
@@ -37,7 +70,10 @@ fn every_golden_case_comes_out_as_built() {
     let wanted = std::env::var("GOLDEN").unwrap_or_default();
     let cases: Vec<Case> = Case::all_in(&root).filter(|c| c.name.contains(&wanted)).collect();
     assert!(!cases.is_empty(), "no golden case is called {wanted:?}");
-    let failures = run(&cases);
+    body(&cases);
+}
+
+fn report(cases: &[Case], failures: &[String]) {
     assert!(
         failures.is_empty(),
         "{} of {} golden runs failed\n\n{}",

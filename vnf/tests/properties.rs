@@ -2,6 +2,8 @@
 //! comes out at the other, nothing crashes or unbalances the relay, and all that it sends is well
 //! formed.
 
+#[path = "properties/fragments.rs"]
+mod fragments;
 #[path = "properties/oracle.rs"]
 mod oracle;
 #[path = "properties/packets.rs"]
@@ -14,8 +16,16 @@ use proptest::prelude::*;
 use setup::{B4, BR, HOST, SHARED, Softwire, any_softwire};
 use vnf::side::Side;
 
+/// So many cases, unless `PROPTEST_CASES` says otherwise.
+fn cases(usual: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig { cases: usual, ..ProptestConfig::default() },
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2_000))]
 
     /// E1-E6 and D1-D4: into the tunnel, turned around by the B4, and out again. The packet goes
     /// from one port of the softwire to another, so that it is legitimate both ways.
@@ -87,7 +97,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(20_000))]
 
     /// Any bytes, on either side, in several configurations: no panic, every frame is accounted
     /// for (A1), and what is sent is well formed and fits its link.

@@ -222,7 +222,8 @@ impl<C: Clock + Sync> Trial<'_, C> {
                 to_answer,
             );
             let lanes = self.lanes_of(&returns);
-            let receiver = Receiver::new(rx, lanes, neighbours, answers, (interval, half));
+            let ours = neighbours.clone();
+            let receiver = Receiver::new(rx, lanes, ours, answers, (interval, half));
             tasks.push((number, Task::Generate(generator)));
             tasks.push((number, Task::Receive(receiver)));
             shells.push(Shell { full, neighbours, sends, returns });

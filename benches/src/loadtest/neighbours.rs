@@ -11,22 +11,22 @@ use vnf::wire::ndp::{self, Kind, Neighbour};
 use vnf::wire::{MacAddr, protocol};
 
 /// Our part on the external link.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct External {
     pub(crate) mac: MacAddr,
     pub(crate) vlan: Option<u16>,
-    /// The relay's next hop, which is us.
-    ours: Ipv4Addr,
+    /// The relay's next hops, all of which are us; or somebody on its link.
+    ours: Vec<Ipv4Addr>,
     relay: Ipv4Addr,
 }
 
 /// Our part on the internal link.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Internal {
     pub(crate) mac: MacAddr,
     pub(crate) vlan: Option<u16>,
-    /// The relay's next hop, if it has an address.
-    ours: Option<Ipv6Addr>,
+    /// The relay's next hops, as far as they have addresses.
+    ours: Vec<Ipv6Addr>,
     relay: Ipv6Addr,
 }
 
@@ -40,11 +40,14 @@ impl External {
         let external = &config.external;
         let net = external.addresses.first()?;
         let relay = net.addr();
-        let someone = net.hosts().find(|host| *host != relay).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let mut ours = external.next_hops.clone();
+        if ours.is_empty() {
+            ours.extend(net.hosts().find(|host| *host != relay));
+        }
         Some(Self {
             mac: external.next_hop_mac.unwrap_or(port),
             vlan: vlan(external.vlan),
-            ours: external.next_hop.unwrap_or(someone),
+            ours,
             relay,
         })
     }
@@ -54,7 +57,7 @@ impl External {
         let arp = Arp {
             operation: Operation::Request,
             sender_mac: self.mac,
-            sender: self.ours,
+            sender: self.ours.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED),
             target_mac: MacAddr::default(),
             target: self.relay,
         };
@@ -71,14 +74,14 @@ impl External {
     /// What to answer to a question of the relay.
     pub(crate) fn answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
         let arp = self.parse(frame)?;
-        if arp.operation != Operation::Request || arp.target != self.ours || arp.sender == self.ours
-        {
+        let is_about_us = self.ours.contains(&arp.target) && !self.ours.contains(&arp.sender);
+        if arp.operation != Operation::Request || !is_about_us {
             return None;
         }
         let answer = Arp {
             operation: Operation::Reply,
             sender_mac: self.mac,
-            sender: self.ours,
+            sender: arp.target,
             target_mac: arp.sender_mac,
             target: arp.sender,
         };
@@ -108,7 +111,7 @@ impl Internal {
         Some(Self {
             mac: internal.next_hop_mac.unwrap_or(port),
             vlan: vlan(internal.vlan),
-            ours: internal.next_hop,
+            ours: internal.next_hops.clone(),
             relay: internal.addresses.first()?.addr(),
         })
     }
@@ -132,7 +135,7 @@ impl Internal {
     /// What to answer to a question of the relay.
     pub(crate) fn answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
         let (ethernet, asker, asked) = self.parse(frame)?;
-        let ours = self.ours.filter(|ours| *ours == asked.target)?;
+        let ours = *self.ours.iter().find(|ours| **ours == asked.target)?;
         if asked.kind != Kind::Solicitation {
             return None;
         }
@@ -160,29 +163,28 @@ impl Internal {
 
     fn frame(&self, mac: MacAddr, from: Ipv6Addr, to: Ipv6Addr, said: &Neighbour) -> Vec<u8> {
         let header = Template::new(mac, self.mac, self.vlan, ethertype::IPV6);
-        let mut frame = vec![0; header.header_len() + ipv6::HEADER + ndp::LEN];
+        let len = said.message_len();
+        let mut frame = vec![0; header.header_len() + ipv6::HEADER + len];
         let parts = header.write(&mut frame).and_then(<[u8]>::split_first_chunk_mut);
         if let Some((head, message)) = parts {
             let outer = Outer {
                 traffic_class: 0,
                 flow_label: 0,
-                payload_len: ndp::LEN as u16,
+                payload_len: len as u16,
                 next_header: protocol::ICMPV6,
                 hop_limit: ndp::HOP_LIMIT,
                 source: from.into(),
                 destination: to.into(),
             };
             ipv6::write_header(head, &outer);
-            if let Some(message) = message.first_chunk_mut() {
-                said.write(message, from, to);
-            }
+            _ = said.write(message, from, to);
         }
         frame
     }
 }
 
 /// Answers on one port, which may be both links at once.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Neighbours {
     pub(crate) external: Option<External>,
     pub(crate) internal: Option<Internal>,
@@ -192,8 +194,8 @@ impl Neighbours {
     /// What to answer to a frame, if it is a question to us.
     #[cold]
     pub(crate) fn answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        let by_arp = self.external.and_then(|external| external.answer(frame));
-        by_arp.or_else(|| self.internal.and_then(|internal| internal.answer(frame)))
+        let by_arp = self.external.as_ref().and_then(|external| external.answer(frame));
+        by_arp.or_else(|| self.internal.as_ref().and_then(|internal| internal.answer(frame)))
     }
 }
 
@@ -208,18 +210,18 @@ mod tests {
     fn external(mac: MacAddr, vlan: Option<u16>) -> External {
         let (ours, relay) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
         if mac == US {
-            External { mac, vlan, ours, relay }
+            External { mac, vlan, ours: vec![ours], relay }
         } else {
-            External { mac, vlan, ours: relay, relay: ours }
+            External { mac, vlan, ours: vec![relay], relay: ours }
         }
     }
 
     fn internal(mac: MacAddr, vlan: Option<u16>) -> Internal {
         let (ours, relay) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
         if mac == US {
-            Internal { mac, vlan, ours: Some(ours), relay }
+            Internal { mac, vlan, ours: vec![ours], relay }
         } else {
-            Internal { mac, vlan, ours: Some(relay), relay: ours }
+            Internal { mac, vlan, ours: vec![relay], relay: ours }
         }
     }
 
@@ -248,7 +250,7 @@ mod tests {
         assert!(us.answer(&external(RELAY, Some(3)).question()).is_none(), "another VLAN");
         assert!(us.answer(&internal(RELAY, None).question()).is_some());
         let mut nameless = internal(US, None);
-        nameless.ours = None;
+        nameless.ours.clear();
         assert!(nameless.answer(&internal(RELAY, None).question()).is_none());
         assert!(us.answer(&[0; 9]).is_none());
     }

@@ -314,21 +314,21 @@ fn meet(units: &mut [DpdkUnit], relay: &Relay, patience: Duration) -> Result<Lin
         }
         if Instant::now() >= ask_at {
             for unit in &mut *units {
-                let ours = unit.neighbours;
+                let ours = &unit.neighbours;
                 let questions = [
-                    ours.external.map(|external| external.question()),
-                    ours.internal.map(|internal| internal.question()),
+                    ours.external.as_ref().map(External::question),
+                    ours.internal.as_ref().map(Internal::question),
                 ];
                 questions.into_iter().flatten().for_each(|question| send(unit, &question));
             }
             ask_at += ASK_AGAIN;
         }
         for unit in &mut *units {
-            let ours = unit.neighbours;
+            let ours = unit.neighbours.clone();
             for frame in receive(unit) {
                 let bytes = frame.bytes();
-                let by_arp = ours.external.and_then(|link| Some((link, link.learn(bytes)?)));
-                let by_ndp = ours.internal.and_then(|link| Some((link, link.learn(bytes)?)));
+                let by_arp = found(&ours.external, |link| link.learn(bytes));
+                let by_ndp = found(&ours.internal, |link| link.learn(bytes));
                 external = external.or(by_arp);
                 internal = internal.or(by_ndp);
                 if let Some(answer) = ours.answer(bytes) {
@@ -347,6 +347,15 @@ fn meet(units: &mut [DpdkUnit], relay: &Relay, patience: Duration) -> Result<Lin
         internal: Link { ours: internal.mac, relay: internal_mac, vlan: internal.vlan },
         treatment: Treatment::of(&relay.config),
     })
+}
+
+/// A link with the relay's MAC address, if that has become known.
+fn found<L: Clone>(
+    link: &Option<L>,
+    learn: impl FnOnce(&L) -> Option<MacAddr>,
+) -> Option<(L, MacAddr)> {
+    let link = link.as_ref()?;
+    Some((link.clone(), learn(link)?))
 }
 
 fn send(unit: &mut DpdkUnit, bytes: &[u8]) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use benches::softwires::{BR, Layout, rules};
 use vnf::frame::{Burst, HeapFrame, HeapPool, RxQueue, TxBurst, TxQueue};
 use vnf::lwaftr::{
-    External, Internal, Link as RelayLink, NextHop, NextHops, Policy, Relay, RelayParts, Settings,
-    Snapshot,
+    External, Filters, Fragments, Internal, Link as RelayLink, NextHop, Policy, Relay, RelayParts,
+    Settings, Snapshot,
 };
 use vnf::side::Side;
 use vnf::softwire::{BindingTable, Softwire, TableWriter};
@@ -140,6 +140,8 @@ fn settings(on_a_stick: bool) -> Settings {
         on_a_stick,
         br_addresses: vec![BR],
         policy: Policy::default(),
+        fragments: Fragments::default(),
+        filters: Filters::default(),
     }
 }
 
@@ -179,10 +181,10 @@ impl Case {
             relay: Relay::new(RelayParts {
                 pool: HeapPool,
                 counters: Arc::<WorkerCounters>::default(),
-                next_hops: Arc::new(NextHops::default()),
                 worker: 0,
                 workers: 1,
                 runs_timers: false,
+                announces: false,
                 seed: 0,
             }),
             snapshot: Snapshot::new(settings(self.stick), table(&self.known)),

@@ -18,7 +18,7 @@ use crate::control::cpus::Cpus;
 use crate::control::{ControlError, Publisher};
 use crate::dpdk::{Eal, EalConfig, Hugepages, Mempool, Pools, ThreadRegistration, Tsc};
 use crate::frame::plan::{PoolPlan, SMALL_ROOM};
-use crate::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use crate::lwaftr::{Relay, RelayParts, Snapshot};
 use crate::memory::{Generations, Reader};
 use crate::replay::{CaptureError, MACS};
 use crate::telemetry::{LatencyRecorder, WorkerCounters};
@@ -78,6 +78,7 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     let pools = Pools::new(&eal, "bench", &plan, None)?;
     let mut settings = config.settings(MACS[0], MACS[1]);
     settings.know_next_hops(NEXT_HOP);
+    crate::control::accelerate_filters(&mut settings.filters);
     let softwires = writer.table().len();
     let workers = cpus.workers.len();
     let (generations, readers) = Generations::new(workers);
@@ -200,10 +201,10 @@ fn worker(
     let relay = Relay::new(RelayParts {
         pool: pools.for_worker(),
         counters: Arc::clone(&counters),
-        next_hops: Arc::new(NextHops::default()),
         worker,
         workers,
         runs_timers: worker == 0,
+        announces: false,
         seed: worker as u64,
     });
     let worker = Worker {

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::config::{Config, Idle, Interface};
+use crate::filter::Filter;
 use crate::frame::plan::{LARGE_ROOM, PoolPlan, SMALL_ROOM};
 use crate::softwire::{Softwire, TableWriter};
 
@@ -81,6 +82,13 @@ fn process(config: &Config, text: &mut Text) {
             grouped(large as usize),
         ),
     );
+    text.field(
+        "fragments",
+        format_args!(
+            "up to {} MiB besides, taken as tunnelled packets in fragments need it",
+            config.fragments.bytes.div_ceil(1 << 20)
+        ),
+    );
     if config.instance.watch {
         text.field("reload", "by itself when a file changes");
     }
@@ -141,14 +149,30 @@ fn interface<A: Display, N: Display>(
         text.field("promiscuous", "frames to any unicast MAC are taken");
     }
     text.field("address", join(&interface.addresses));
-    let next_hop = match (&interface.next_hop, interface.next_hop_mac) {
-        (Some(address), None) => format!("{address}, resolved by {resolution}"),
-        (Some(address), Some(mac)) => {
-            format!("always {mac}; {address} is not resolved, as next-hop-mac is given")
+    let addresses = join(&interface.next_hops);
+    let next_hop = match (&interface.next_hops[..], interface.next_hop_mac) {
+        ([], mac) => format!("always {}", mac.unwrap_or_default()),
+        (_, Some(mac)) => {
+            format!("always {mac}; {addresses}: not resolved, as next-hop-mac is given")
         }
-        (None, mac) => format!("always {}", mac.unwrap_or_default()),
+        ([_], None) => format!("{addresses}, resolved by {resolution}"),
+        (_, None) => format!("the first that answers of {addresses}, resolved by {resolution}"),
     };
     text.field("next hop", next_hop);
+    filter(interface.ingress_filter.as_ref(), "ingress filter", "received", text);
+    filter(interface.egress_filter.as_ref(), "egress filter", "to be sent", text);
+}
+
+fn filter(filter: Option<&Filter>, name: &str, which: &str, text: &mut Text) {
+    let Some(filter) = filter else { return };
+    text.field(
+        name,
+        format_args!(
+            "of packets {which}, only those pass that match `{}` ({} instructions)",
+            filter.expression(),
+            filter.program().len()
+        ),
+    );
 }
 
 fn softwires(config: &Config, writer: &TableWriter, table: &Summary, text: &mut Text) {
@@ -200,7 +224,7 @@ fn policy(config: &Config, text: &mut Text) {
     }
     for choice in choices {
         let default = if choice.old.is_empty() { "not set" } else { &choice.old };
-        text.item(format_args!("{} = {} (default: {default})", choice.key.name, choice.new));
+        text.item(format_args!("{} = {} (default: {default})", choice.key.path(), choice.new));
     }
 }
 

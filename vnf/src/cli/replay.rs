@@ -7,7 +7,7 @@ use super::{Failure, distinct};
 use crate::config;
 use crate::replay::{CaptureError, CaptureReader, CaptureWriter, MACS, Options, Record, Session};
 use crate::side::Side;
-use crate::telemetry::{PortStats, WorkerCounters, stats_json};
+use crate::telemetry::{PortStats, add_links, stats_json};
 use crate::wire::MacAddr;
 
 /// Send captured frames through the relay and write what it sends
@@ -96,11 +96,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         output.write(&mut session, start.unwrap_or(0).saturating_add(until))?;
     }
     output.finish()?;
-    report(args, session.counters(), writer.table().len())
+    report(args, &session)
 }
 
-fn report(args: &Args, counters: &WorkerCounters, softwires: usize) -> Result<(), Failure> {
-    let json = stats_json(&[counters], [PortStats::default(); 2], softwires);
+fn report(args: &Args, session: &Session) -> Result<(), Failure> {
+    let snapshot = session.snapshot();
+    let counters = session.counters();
+    let mut json =
+        stats_json(&[counters.as_ref()], [PortStats::default(); 2], snapshot.table.len());
+    let alarms = snapshot.alarms().iter().map(|alarm| alarm.to_json(None)).collect();
+    add_links(&mut json, alarms, Side::BOTH.map(|side| snapshot.next_hops(side)));
     if let Some(path) = &args.counters {
         let text = format!("{json:#}\n");
         std::fs::write(path, text)

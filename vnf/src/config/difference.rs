@@ -2,6 +2,7 @@
 
 use super::key::Table;
 use super::{Config, KeyInfo};
+use crate::lwaftr::{Fragments, Policy};
 
 /// A key with two values.
 #[derive(Debug, Clone)]
@@ -33,6 +34,7 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Difference> {
         of_table(&old.internal, &new.internal),
         of_table(&old.softwires, &new.softwires),
         of_table(&old.policy, &new.policy),
+        of_table(&old.fragments, &new.fragments),
     ]
     .concat()
 }
@@ -46,9 +48,13 @@ pub(super) fn of_table<T: Table>(old: &T, new: &T) -> Vec<Difference> {
 }
 
 impl Config {
-    /// The rules of `[policy]` that are not as they are by default.
+    /// The rules of `[policy]` and `[fragments]` that are not as they are by default.
     #[must_use]
     pub fn policy_choices(&self) -> Vec<Difference> {
-        of_table(&crate::lwaftr::Policy::default(), &self.policy)
+        [
+            of_table(&Policy::default(), &self.policy),
+            of_table(&Fragments::default(), &self.fragments),
+        ]
+        .concat()
     }
 }

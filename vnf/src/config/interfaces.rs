@@ -12,6 +12,9 @@ use super::{Config, ExternalInterface, Interface, InternalInterface};
 use crate::side::Side;
 use crate::wire::MacAddr;
 
+/// Next hops of a side: each is asked for every few seconds.
+const MOST_NEXT_HOPS: usize = 8;
+
 pub(super) fn check(config: &Config, reader: &mut Reader) {
     link(&config.external, Side::External, reader);
     link(&config.internal, Side::Internal, reader);
@@ -78,16 +81,18 @@ fn external(interface: &ExternalInterface, reader: &mut Reader) {
     if let Some(twice) = repeated(&own) {
         reader.wrong(ADDRESS, format!("names {twice} twice: each address once"));
     }
-    let Some(next_hop) = interface.next_hop else { return };
-    let link = interface.addresses.iter().find(|network| network.contains(&next_hop));
-    let problem = ipv4_host_problem(next_hop)
-        .or_else(|| own.contains(&next_hop).then_some("our own address"))
-        .or_else(|| link.and_then(|network| edge_of(network, next_hop)));
-    if let Some(problem) = problem {
-        let right = "the address of the router towards the Internet";
-        reader.wrong("external.next-hop", format!("{next_hop} is {problem}: {right}"));
-    } else if link.is_none() && !interface.on_link && !own.is_empty() {
-        off_link("external", next_hop, &interface.addresses, reader);
+    next_hops(&interface.next_hops, Side::External, reader);
+    for &next_hop in &interface.next_hops {
+        let link = interface.addresses.iter().find(|network| network.contains(&next_hop));
+        let problem = ipv4_host_problem(next_hop)
+            .or_else(|| own.contains(&next_hop).then_some("our own address"))
+            .or_else(|| link.and_then(|network| edge_of(network, next_hop)));
+        if let Some(problem) = problem {
+            let right = "the address of the router towards the Internet";
+            reader.wrong("external.next-hop", format!("{next_hop} is {problem}: {right}"));
+        } else if link.is_none() && !interface.on_link && !own.is_empty() {
+            off_link("external", next_hop, &interface.addresses, reader);
+        }
     }
 }
 
@@ -113,18 +118,39 @@ fn internal(interface: &InternalInterface, br_addresses: &[Ipv6Addr], reader: &m
         let problem = format!("{address} is not link-local: an address in fe80::/10");
         reader.wrong("internal.link-local", problem);
     }
-    let Some(next_hop) = interface.next_hop else { return };
-    let is_ours =
-        own.contains(&next_hop) || link_local == Some(next_hop) || br_addresses.contains(&next_hop);
-    let on_link = interface.on_link
-        || next_hop.is_unicast_link_local()
-        || interface.addresses.iter().any(|network| network.contains(&next_hop));
-    let problem = ipv6_host_problem(next_hop).or_else(|| is_ours.then_some("our own address"));
-    if let Some(problem) = problem {
-        let right = "the address of the router towards the B4s";
-        reader.wrong("internal.next-hop", format!("{next_hop} is {problem}: {right}"));
-    } else if !on_link && !own.is_empty() {
-        off_link("internal", next_hop, &interface.addresses, reader);
+    next_hops(&interface.next_hops, Side::Internal, reader);
+    for &next_hop in &interface.next_hops {
+        let is_ours = own.contains(&next_hop)
+            || link_local == Some(next_hop)
+            || br_addresses.contains(&next_hop);
+        let on_link = interface.on_link
+            || next_hop.is_unicast_link_local()
+            || interface.addresses.iter().any(|network| network.contains(&next_hop));
+        let problem = ipv6_host_problem(next_hop).or_else(|| is_ours.then_some("our own address"));
+        if let Some(problem) = problem {
+            let right = "the address of the router towards the B4s";
+            reader.wrong("internal.next-hop", format!("{next_hop} is {problem}: {right}"));
+        } else if !on_link && !own.is_empty() {
+            off_link("internal", next_hop, &interface.addresses, reader);
+        }
+    }
+}
+
+/// What a list of next hops must observe as a whole.
+fn next_hops<A: Copy + Ord + Display>(list: &[A], side: Side, reader: &mut Reader) {
+    let key = format!("{side}.next-hop");
+    if let Some(twice) = repeated(list) {
+        reader
+            .wrong(&key, format!("names {twice} twice: each router once, the preferred one first"));
+    }
+    if list.len() > MOST_NEXT_HOPS {
+        let count = list.len();
+        reader.wrong(&key, format!("names {count} routers: at most {MOST_NEXT_HOPS}"));
+    }
+    let alone = !reader.has(&format!("{side}.next-hop-mac"));
+    if list.is_empty() && alone && reader.has(&key) && reader.is_right(&key) {
+        reader
+            .wrong(&key, "is empty: the address of the router on this side, or a list".to_owned());
     }
 }
 

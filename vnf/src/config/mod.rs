@@ -36,7 +36,7 @@ use self::key::Table;
 use self::reader::Reader;
 use self::rows::Rows;
 use self::tables::InlineSoftwire;
-use crate::lwaftr::{External, Internal, Link, NextHop, Policy, Settings};
+use crate::lwaftr::{External, Filters, Fragments, Internal, Link, NextHop, Policy, Settings};
 use crate::softwire::{Rules, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
@@ -55,6 +55,8 @@ pub struct Config {
     pub softwires: SoftwiresConfig,
     /// `[policy]`
     pub policy: Policy,
+    /// `[fragments]`
+    pub fragments: Fragments,
     /// What works but should be known, as `file:line: key: text`.
     pub warnings: Vec<String>,
     /// The file that this was read from.
@@ -93,6 +95,7 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         internal: reader.table(),
         softwires: reader.table(),
         policy: reader.table(),
+        fragments: reader.table(),
         warnings: Vec::new(),
         path: path.to_owned(),
         rows: Rows::default(),
@@ -123,11 +126,12 @@ pub fn all_keys() -> Vec<KeyInfo> {
         SoftwiresConfig::describe(),
         InlineSoftwire::describe(),
         Policy::describe(),
+        Fragments::describe(),
     ]
     .concat()
 }
 
-fn table_names() -> [&'static str; 7] {
+fn table_names() -> [&'static str; 8] {
     [
         Instance::NAME,
         Workers::NAME,
@@ -136,6 +140,7 @@ fn table_names() -> [&'static str; 7] {
         SoftwiresConfig::NAME,
         InlineSoftwire::NAME,
         Policy::NAME,
+        Fragments::NAME,
     ]
 }
 
@@ -151,17 +156,25 @@ impl Config {
                 link: external_link,
                 addresses: self.external.addresses.clone(),
                 proxy_arp: self.external.proxy_arp,
-                next_hop: next_hop(&self.external, Ipv4Addr::UNSPECIFIED),
+                next_hop: next_hop(&self.external),
             },
             internal: Internal {
                 link: internal_link,
                 addresses: self.internal.addresses.clone(),
                 link_local: self.internal.link_local.unwrap_or(internal_link.mac.link_local()),
-                next_hop: next_hop(&self.internal, Ipv6Addr::UNSPECIFIED),
+                next_hop: next_hop(&self.internal),
             },
             on_a_stick: self.on_a_stick(),
             br_addresses: self.softwires.br_addresses.clone(),
             policy: self.policy.clone(),
+            filters: Filters {
+                ingress: [
+                    self.external.ingress_filter.clone(),
+                    self.internal.ingress_filter.clone(),
+                ],
+                egress: [self.external.egress_filter.clone(), self.internal.egress_filter.clone()],
+            },
+            fragments: self.fragments,
         }
     }
 
@@ -222,10 +235,10 @@ fn link<A, N>(interface: &Interface<A, N>, port_mac: MacAddr) -> Link {
     }
 }
 
-/// A fixed MAC address wins; `none` stands for the absence of both, which the checks refuse.
-fn next_hop<A: Copy, N>(interface: &Interface<A, N>, none: A) -> NextHop<A> {
+/// A fixed MAC address wins; the checks refuse the absence of both.
+fn next_hop<A: Clone, N>(interface: &Interface<A, N>) -> NextHop<A> {
     match interface.next_hop_mac {
         Some(mac) => NextHop::Fixed(mac),
-        None => NextHop::Address(interface.next_hop.unwrap_or(none)),
+        None => NextHop::Addresses(interface.next_hops.clone()),
     }
 }

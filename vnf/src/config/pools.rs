@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::frame::plan::PoolNeeds;
-use crate::lwaftr::MOST_HELD;
+use crate::lwaftr::{MOST_HELD, MOST_WAITING};
 
 /// Descriptors of every receive and transmit queue: 16 bursts, which bridges 0.7 ms at 1 Gbit/s
 /// of the smallest frames. More would only push packets out of the core's cache.
@@ -19,8 +19,9 @@ impl Config {
             rx_descriptors: DESCRIPTORS.into(),
             tx_descriptors: DESCRIPTORS.into(),
             workers,
-            // Towards either side, packets wait for the next hop's MAC address.
-            held: 2 * MOST_HELD as u32 * workers,
+            // Towards either side, packets wait for the next hop's MAC address, and IPv4 fragments
+            // for their first. What is put together from fragments has memory of its own.
+            held: (2 * MOST_HELD + MOST_WAITING) as u32 * workers,
         }
     }
 

@@ -18,6 +18,7 @@ pub(super) fn check(config: &mut Config, reader: &mut Reader) {
     devices::check(config, reader);
     softwires(config, reader);
     policy(config, reader);
+    fragments(config, reader);
 }
 
 fn instance(config: &mut Config, reader: &mut Reader) {
@@ -36,6 +37,11 @@ fn instance(config: &mut Config, reader: &mut Reader) {
     if !instance.control_socket.is_absolute() {
         let right = "a path that starts with \"/\", as other programs look for it";
         reader.wrong("instance.control-socket", format!("is a relative path: {right}"));
+    }
+    let crash = &instance.crash_directory;
+    if !crash.as_os_str().is_empty() && !crash.is_absolute() {
+        let right = "a path that starts with \"/\", to be found after a crash";
+        reader.wrong("instance.crash-directory", format!("is a relative path: {right}"));
     }
     // The kernel's limit on the path of a Unix socket.
     if instance.control_socket.as_os_str().len() > 107 {
@@ -113,6 +119,30 @@ fn policy(config: &Config, reader: &mut Reader) {
         }
     }
 }
+
+/// One source may not have more than there is for all.
+fn fragments(config: &Config, reader: &mut Reader) {
+    let of = &config.fragments;
+    for (each, key, all, of_all) in [
+        (of.packets_per_source, "packets-per-source", of.packets, "packets"),
+        (of.bytes_per_source, "bytes-per-source", of.bytes, "bytes"),
+    ] {
+        if each > all {
+            let path = format!("fragments.{key}");
+            let problem = format!("{each} is more than {of_all}, which is {all}: at most as much");
+            reader.wrong(&path, problem);
+        }
+    }
+    if of.bytes_per_source < ONE_PACKET {
+        reader.warn(
+            "fragments.bytes-per-source",
+            "the largest packets cannot be put together: they need 70000 bytes and more",
+        );
+    }
+}
+
+/// The largest packet in fragments of 1500 bytes, as it is stored.
+const ONE_PACKET: u32 = 70_000;
 
 /// A value that is in the list twice.
 pub(super) fn repeated<V: Copy + Ord>(values: &[V]) -> Option<V> {

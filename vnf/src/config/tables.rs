@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::key::{Key, Table, keys};
-use super::value::{Boolean, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
+use super::value::{Boolean, Expression, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
+use crate::filter::Filter;
 use crate::lwaftr::{
-    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Hairpinning, MssClamp, Policy, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Fragments, Hairpinning, MssClamp, Policy,
+    TooBigDf,
 };
 use crate::softwire::file::COLUMNS;
 use crate::wire::MacAddr;
@@ -21,6 +23,8 @@ pub struct Instance {
     pub name: String,
     /// Where `lwaftr reload`, `stats` and the like reach it.
     pub control_socket: PathBuf,
+    /// Where a crash leaves the frames that were received last; empty for the usual place.
+    pub crash_directory: PathBuf,
     /// Reload by itself when a file of the configuration changes.
     pub watch: bool,
     /// Device arguments for DPDK that are no port of ours, probed before the ports: the members
@@ -33,6 +37,7 @@ impl Default for Instance {
         Self {
             name: "lwaftr".to_owned(),
             control_socket: PathBuf::new(),
+            crash_directory: PathBuf::new(),
             watch: false,
             devices: Vec::new(),
         }
@@ -46,6 +51,7 @@ impl Table for Instance {
         keys![Self;
             "name" FIXED name = Words("a name of at most 32 letters, digits, \"-\", \"_\" and \".\"");
             "control-socket" FIXED control_socket = Words("the path of a Unix socket, like \"/run/lwaftr/lwaftr.sock\"");
+            "crash-directory" FIXED crash_directory = Words("the path of a directory, like \"/var/lib/lwaftr/crash\"");
             "watch" FIXED watch = Boolean;
             "devices" FIXED devices = List(Words("a DPDK device argument, like \"0000:00:05.0\""));
         ]
@@ -113,12 +119,16 @@ pub struct Interface<A, N> {
     pub promiscuous: bool,
     /// Answer ARP for every softwire's address (external side only).
     pub proxy_arp: bool,
-    /// The router that gets everything that leaves here.
-    pub next_hop: Option<A>,
+    /// The routers that get everything that leaves here: the first that answers.
+    pub next_hops: Vec<A>,
     /// Its MAC address, when it is not to be asked for.
     pub next_hop_mac: Option<MacAddr>,
     /// The next hop is reached directly although no prefix of ours covers it.
     pub on_link: bool,
+    /// Packets received that do not match are dropped (Q1).
+    pub ingress_filter: Option<Filter>,
+    /// Packets to be sent that do not match are dropped (Q1).
+    pub egress_filter: Option<Filter>,
 }
 
 /// `[external]`.
@@ -137,9 +147,11 @@ impl<A, N> Default for Interface<A, N> {
             mtu: 1500,
             promiscuous: false,
             proxy_arp: false,
-            next_hop: None,
+            next_hops: Vec::new(),
             next_hop_mac: None,
             on_link: false,
+            ingress_filter: None,
+            egress_filter: None,
         }
     }
 }
@@ -152,9 +164,11 @@ fn interface_keys<A: Text, N: Text>() -> Vec<Key<Interface<A, N>>> {
         "vlan" OPTIONAL vlan = Integer(0, 4094);
         "mtu" OPTIONAL mtu = Integer(1280, 9000);
         "promiscuous" FIXED promiscuous = Boolean;
-        "next-hop" OPTIONAL next_hop = Maybe(Parsed);
+        "next-hop" OPTIONAL next_hops = List(Parsed);
         "next-hop-mac" OPTIONAL next_hop_mac = Maybe(Parsed);
         "on-link" OPTIONAL on_link = Boolean;
+        "ingress-filter" OPTIONAL ingress_filter = Maybe(Expression);
+        "egress-filter" OPTIONAL egress_filter = Maybe(Expression);
     ]
 }
 
@@ -315,6 +329,25 @@ impl Table for Policy {
             "icmpv6-rate" OPTIONAL rates.icmpv6 = Integer(0, RATE);
             "echo-rate" OPTIONAL rates.echo = Integer(0, RATE);
             "per-destination-rate" OPTIONAL rates.per_destination = Integer(0, RATE);
+        ]
+    }
+}
+
+/// `[fragments]`: what fragments may cost.
+impl Table for Fragments {
+    const NAME: &str = "fragments";
+
+    fn keys() -> Vec<Key<Self>> {
+        keys![Self;
+            "max-fragments" OPTIONAL max_fragments = Integer(2, 8191);
+            "packets-per-source" OPTIONAL packets_per_source = Integer(1, 1024);
+            "bytes-per-source" OPTIONAL bytes_per_source = Integer(2048, 1 << 30);
+            "packets" OPTIONAL packets = Integer(1, 1 << 20);
+            "bytes" OPTIONAL bytes = Integer(2048, 1 << 31);
+            "timeout" OPTIONAL timeout = Integer(1, 600);
+            "port-memory" OPTIONAL port_memory = Integer(1, 600);
+            "hold" OPTIONAL hold = Integer(0, 60);
+            "held-per-packet" OPTIONAL held_per_packet = Integer(0, 64);
         ]
     }
 }

@@ -9,6 +9,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::filter::Filter;
 use crate::softwire::shown;
 use crate::wire::MacAddr;
 
@@ -162,6 +163,29 @@ impl Kind<PathBuf> for Words {
 
     fn show(&self, value: &PathBuf) -> String {
         Kind::<String>::show(self, &value.to_string_lossy().into_owned())
+    }
+}
+
+/// A packet filter, in libpcap's language.
+pub(super) struct Expression;
+
+impl Kind<Filter> for Expression {
+    fn name(&self) -> String {
+        "a filter expression, like \"udp port 53\"".to_owned()
+    }
+
+    fn read(&self, node: &Node) -> Result<Filter, Vec<Wrong>> {
+        let text = node.get_ref().as_str().filter(|text| {
+            !text.trim().is_empty() && !text.contains(|c: char| c.is_control() && c != '\n')
+        });
+        let text = text.ok_or_else(|| self.wrong(node))?;
+        let one_line: Vec<_> = text.split_whitespace().collect();
+        Filter::new(&one_line.join(" "))
+            .map_err(|problem| vec![Wrong { at: node.span().start, problem }])
+    }
+
+    fn show(&self, value: &Filter) -> String {
+        format!("{:?}", value.expression())
     }
 }
 

@@ -11,7 +11,7 @@ use super::clock::TscClock;
 use super::error::ControlError;
 use super::ports::Queues;
 use crate::dpdk::{DpdkError, DpdkPool, Eal, ThreadRegistration};
-use crate::lwaftr::{NextHops, Relay, RelayParts, Snapshot};
+use crate::lwaftr::{Relay, RelayParts, Snapshot};
 use crate::memory::Reader;
 use crate::telemetry::{LatencyReader, LatencyRecorder, WorkerCounters};
 use crate::worker::{Idle, Progress, Worker};
@@ -19,7 +19,6 @@ use crate::worker::{Idle, Progress, Worker};
 /// All workers, and what they share.
 pub(super) struct Crew {
     snapshots: Arc<ArcSwap<Snapshot>>,
-    next_hops: Arc<NextHops>,
     eal: Eal,
     clock: TscClock,
     idle: Idle,
@@ -38,7 +37,6 @@ impl Crew {
     pub(super) fn new(snapshots: Arc<ArcSwap<Snapshot>>, eal: &Eal, idle: Idle) -> Self {
         Self {
             snapshots,
-            next_hops: Arc::default(),
             eal: eal.clone(),
             clock: TscClock::start(eal),
             idle,
@@ -62,10 +60,10 @@ impl Crew {
         let relay = Relay::new(RelayParts {
             pool,
             counters: Arc::clone(&counters),
-            next_hops: Arc::clone(&self.next_hops),
             worker: number,
             workers,
             runs_timers: number == 0,
+            announces: true,
             seed: unpredictable(),
         });
         let mut worker = Worker {

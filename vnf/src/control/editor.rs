@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Changes};
 use super::error::ControlError;
+use super::filters;
 use super::journal::{Journal, JournalError};
 use super::publisher::Publisher;
 use super::row::Key;
@@ -247,7 +248,9 @@ impl Ports {
 
 /// The settings a configuration comes to on these ports.
 pub(super) fn settings(config: &Config, [external, internal]: PortMacs) -> Settings {
-    config.settings(external, internal)
+    let mut settings = config.settings(external, internal);
+    filters::accelerate(&mut settings.filters);
+    settings
 }
 
 /// The journal, when the configuration wants one.

@@ -24,6 +24,7 @@ mod editor;
 #[cfg(test)]
 mod editor_tests;
 mod error;
+mod filters;
 mod journal;
 #[cfg(feature = "dpdk")]
 mod links;
@@ -50,6 +51,8 @@ pub use change::{Change, Changes};
 pub use compare::TableDifference;
 pub use editor::{Batch, Edited, Editor, PortMacs};
 pub use error::{ControlError, ErrorKind};
+#[cfg(feature = "dpdk")]
+pub(crate) use filters::accelerate as accelerate_filters;
 pub use journal::{Journal, JournalError, default_path as default_journal};
 pub use publisher::{Larger, Publisher};
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};

@@ -70,7 +70,7 @@ impl Publisher {
 
     /// Replaces everything at once.
     pub fn publish(&mut self, settings: Settings, writer: TableWriter) {
-        let snapshot = Snapshot::new(settings, Arc::clone(writer.table()));
+        let snapshot = self.snapshots.load().successor(settings, Arc::clone(writer.table()));
         let old = self.snapshots.swap(Arc::new(snapshot));
         let old_writer = std::mem::replace(&mut self.writer, writer);
         let generation = self.generations.advance();

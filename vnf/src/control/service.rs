@@ -20,7 +20,7 @@ use super::watch::Watch;
 /// Connections served at the same time.
 const CONNECTIONS: usize = 64;
 
-/// How often retired memory is looked at.
+/// How often retired memory and alarms are looked at.
 const COLLECT: Duration = Duration::from_millis(100);
 
 /// The control thread's runtime. It is made before everything else: signals that come while an
@@ -96,7 +96,10 @@ async fn serve(
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
-            _ = tick.tick() => control.collect(),
+            _ = tick.tick() => {
+                control.collect();
+                drop(control.look_for_alarms());
+            }
             accepted = async { places.available().await; listener.accept().await } => {
                 match accepted {
                     Ok((stream, _)) => {

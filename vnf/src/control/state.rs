@@ -1,7 +1,7 @@
 //! What the control plane knows and may do, behind one handle that every connection shares.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -13,8 +13,11 @@ use super::protocol::Lookup;
 use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::{Key, Row};
 use crate::lwaftr::Snapshot;
+use crate::side::Side;
 use crate::softwire::{Softwire, file};
-use crate::telemetry::{LatencyBook, LatencyReader, PortStats, WorkerCounters, stats_json};
+use crate::telemetry::{
+    AlarmBook, LatencyBook, LatencyReader, PortStats, WorkerCounters, add_links, stats_json,
+};
 
 /// Why there are no counters of softwires.
 pub const NOT_COUNTED: &str =
@@ -43,6 +46,7 @@ pub struct Control {
     counters: Vec<Arc<WorkerCounters>>,
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
     ports: ReadPorts,
+    alarms: Mutex<AlarmBook>,
     /// Held while something changes: edits and reloads come one after the other.
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever reads the table; parts of it are not freed meanwhile.
@@ -70,6 +74,7 @@ impl Control {
             counters,
             latency: tokio::sync::Mutex::new(latency),
             ports,
+            alarms: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
             reading: Arc::new(()),
             looking: tokio::sync::Mutex::new(()),
@@ -226,7 +231,18 @@ impl Control {
     /// The counters; see docs/counters.md.
     #[must_use]
     pub fn stats(&self) -> Value {
-        stats_json(&self.counters, (self.ports)(), self.snapshots.load().table.len())
+        let snapshot = self.snapshots.load();
+        let mut stats = stats_json(&self.counters, (self.ports)(), snapshot.table.len());
+        let alarms = self.look_for_alarms().to_json();
+        add_links(&mut stats, alarms, Side::BOTH.map(|side| snapshot.next_hops(side)));
+        stats
+    }
+
+    /// Takes note of what is wrong on the links now; the log hears what is new.
+    pub(super) fn look_for_alarms(&self) -> MutexGuard<'_, AlarmBook> {
+        let mut book = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        book.update(self.snapshots.load().alarms(), SystemTime::now());
+        book
     }
 
     /// All latency recorded since the start. A worker that does not answer in time is left out

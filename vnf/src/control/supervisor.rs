@@ -25,7 +25,7 @@ use super::service::Service;
 use super::socket::Socket;
 use super::state::{Control, Instruments};
 use crate::config::{self, Config};
-use crate::dpdk::{Eal, EalConfig, Hugepages};
+use crate::dpdk::{Eal, EalConfig, Hugepages, leave_captures};
 use crate::frame::plan::PoolPlan;
 use crate::memory::Generations;
 
@@ -47,6 +47,7 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
         names.push(format!("internal ({})", config.internal.port));
     }
     let idle = config.workers.idle;
+    prepare_for_crashes(&instance);
     let socket = Socket::bind(&instance.control_socket)?;
     let cpus = Cpus::divide("workers.cpus", &config.workers.cpus)?;
     let eal = start_dpdk(&config, &cpus).map_err(hint_at_privileges)?;
@@ -88,6 +89,22 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     ports.stop(queues);
     tracing::info!("{name}: stopped");
     outcome.and(all_well)
+}
+
+/// An instance that cannot leave anything behind works as well.
+fn prepare_for_crashes(instance: &config::Instance) {
+    let usual = || default_path(&instance.name).with_file_name("crash");
+    let directory = match instance.crash_directory.as_os_str().is_empty() {
+        true => usual(),
+        false => instance.crash_directory.clone(),
+    };
+    if let Err(error) = leave_captures(&directory, &instance.name) {
+        tracing::warn!(
+            "{}: {error}: a crash will not leave the frames received last: make the directory, or \
+             name another with instance.crash-directory",
+            directory.display()
+        );
+    }
 }
 
 /// Most often it is this, whatever the driver says.

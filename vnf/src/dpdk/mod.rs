@@ -29,11 +29,13 @@
 #![allow(unsafe_code)]
 
 mod clock;
+mod crash;
 mod device;
 mod eal;
 mod error;
 mod hugepages;
 mod interface;
+mod last_frames;
 mod log;
 mod mbuf;
 mod mempool;
@@ -45,6 +47,7 @@ mod queue;
 mod thread;
 
 pub use clock::{Tsc, thread_cpu_time};
+pub use crash::leave_captures;
 pub use device::{Device, DeviceInfo};
 pub use eal::{Eal, EalConfig, Hugepages, Memory, version};
 pub use error::DpdkError;

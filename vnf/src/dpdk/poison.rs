@@ -47,6 +47,16 @@ pub(super) unsafe fn on_take(mbuf: *mut rte_mbuf) {
     }
 }
 
+/// Has this mbuf been freed, and its bytes are not what they were? Only reads, whoever has it.
+///
+/// # Safety
+///
+/// `mbuf` is an mbuf of a pool that exists.
+pub(super) unsafe fn is_freed(mbuf: *const rte_mbuf) -> bool {
+    // SAFETY: the caller's promise; a buffer has room for the mark.
+    cfg!(debug_assertions) && unsafe { (*mbuf).buf_addr.cast::<u64>().read_unaligned() == MARK }
+}
+
 /// The whole buffer, unless it belongs to another mbuf or to a driver, or another mbuf refers to it.
 unsafe fn own_buffer<'a>(mbuf: *mut rte_mbuf) -> Option<&'a mut [u8]> {
     // SAFETY: `mbuf` is valid by the caller's promise; an mbuf that is neither indirect nor

@@ -4,7 +4,7 @@ use std::{cell::Cell, marker::PhantomData, ptr, ptr::NonNull, slice, sync::Arc};
 
 use dpdk_sys::rte_mbuf;
 
-use super::{mbuf::Mbuf, mempool::Mempool, port::Shared};
+use super::{last_frames::Notebook, mbuf::Mbuf, mempool::Mempool, port::Shared};
 use crate::frame::{self, BURST, Burst, Frame, TxBurst};
 
 /// One receive queue of a running port.
@@ -56,6 +56,8 @@ pub struct RxQueue {
     port: u16,
     queue: u16,
     unreadable: (u64, u64),
+    // Before the pools, which must outlive it.
+    notebook: Notebook,
     shared: Arc<Shared>,
     /// One thread at a time: it may move, but not be shared.
     _not_shared: PhantomData<Cell<()>>,
@@ -83,6 +85,7 @@ pub(super) fn pair(shared: &Arc<Shared>, queue: u16) -> QueuePair {
             port,
             queue,
             unreadable: (0, 0),
+            notebook: Notebook::new(),
             shared: Arc::clone(shared),
             _not_shared: PhantomData,
         },
@@ -131,6 +134,7 @@ impl frame::RxQueue for RxQueue {
             let spare = burst.as_mut_ptr().add(held).cast::<*mut rte_mbuf>();
             let received = dpdk_sys::rte_eth_rx_burst(self.port, self.queue, spare, room as u16);
             let arrived = slice::from_raw_parts(spare, usize::from(received));
+            self.notebook.note(arrived);
             if arrived.iter().all(|&mbuf| is_plain(mbuf)) {
                 for &mbuf in arrived {
                     super::poison::on_take(mbuf);

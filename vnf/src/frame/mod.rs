@@ -6,8 +6,10 @@
 pub mod device;
 mod heap;
 pub mod plan;
+mod roomy;
 
 pub use heap::{HeapFrame, HeapPool};
+pub use roomy::RoomyFrame;
 
 use arrayvec::ArrayVec;
 

@@ -77,7 +77,7 @@ impl PoolPlan {
         let cached = |cache: u32| (needs.workers + 1) * (cache + cache / 2);
 
         let small = queues * (rx + tx) + in_hand + cached(SMALL_CACHE) + needs.held;
-        let large = queues * tx_asked + in_hand + cached(LARGE_CACHE);
+        let large = queues * tx_asked + in_hand + cached(LARGE_CACHE) + needs.held;
         let bytes = u64::from(small) * buffer_bytes(SMALL_ROOM)
             + u64::from(large) * buffer_bytes(LARGE_ROOM);
         Self { small, large, megabytes: bytes.div_ceil(1 << 20) + OVERHEAD_MEGABYTES }

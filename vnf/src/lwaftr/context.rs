@@ -2,7 +2,6 @@
 
 use std::net::Ipv6Addr;
 
-use super::neighbours::NextHops;
 use super::snapshot::Snapshot;
 use crate::side::Side;
 use crate::wire::ethernet::{Template, ethertype};
@@ -20,10 +19,10 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, next_hops: &NextHops, now: u64) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot, now: u64) -> Self {
         let template = |side: Side| {
             let link = snapshot.link(side);
-            let mac = next_hops.mac(&snapshot.settings, side)?;
+            let mac = snapshot.next_hop_mac(side)?;
             Some(Template::new(mac, link.mac, link.vlan, ethertype_of(side)))
         };
         let br_addresses = snapshot.table.br_addresses();

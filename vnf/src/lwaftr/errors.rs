@@ -1,5 +1,7 @@
 //! ICMP errors of our own making (I5, I6).
 
+use std::net::Ipv6Addr;
+
 use super::context::Context;
 use super::limiter::Class;
 use super::outbox::{Fate, Received};
@@ -9,7 +11,7 @@ use crate::frame::{Frame, FramePool};
 use crate::side::Side;
 use crate::wire::ipv4::{self, Ipv4};
 use crate::wire::ipv6::{self, Outer};
-use crate::wire::{icmpv4, icmpv6, protocol};
+use crate::wire::{MacAddr, icmpv4, icmpv6, protocol};
 
 /// An ICMPv4 packet of ours is at most this long (RFC 1812 section 4.3.2.3).
 const ICMPV4_MOST: usize = 576;
@@ -39,8 +41,10 @@ pub(super) enum Icmpv4Error {
 /// How an error gets back to who sent the packet it is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Path {
-    /// By the external interface.
+    /// By the external interface, to its next hop.
     External,
+    /// By the external interface, to the station that the packet came from: it is about ourselves.
+    Station(MacAddr),
     /// Through the sender's softwire.
     Softwire {
         /// The sender's B4.
@@ -57,6 +61,8 @@ pub(super) enum Icmpv6Error {
     PortUnreachable,
     /// 1/5: this softwire is not yours (D2).
     SourcePolicy,
+    /// 3/1: fragments were missing (F1).
+    ReassemblyTimeout,
     /// 4/2: an option that we do not know, at this place in the packet.
     UnknownOption(u32),
 }
@@ -67,6 +73,7 @@ impl Icmpv6Error {
         match self {
             Self::PortUnreachable => (icmpv6::UNREACHABLE, icmpv6::PORT_UNREACHABLE, 0),
             Self::SourcePolicy => (icmpv6::UNREACHABLE, icmpv6::SOURCE_POLICY, 0),
+            Self::ReassemblyTimeout => (icmpv6::TIME_EXCEEDED, icmpv6::REASSEMBLY_TIMEOUT, 0),
             Self::UnknownOption(at) => (icmpv6::PARAMETER_PROBLEM, icmpv6::UNKNOWN_OPTION, at),
         }
     }
@@ -116,7 +123,7 @@ impl<P: FramePool> Relay<P> {
             return;
         }
         let side = match path {
-            Path::External => Side::External,
+            Path::External | Path::Station(_) => Side::External,
             Path::Softwire { .. } => Side::Internal,
         };
         let receiver_number = u128::from(u32::from(receiver));
@@ -138,11 +145,13 @@ impl<P: FramePool> Relay<P> {
         let quoted = about.bytes();
         let quoted = quoted.get(..ICMPV4_MOST - ipv4::HEADER - icmpv4::HEADER).unwrap_or(quoted);
         let len = ipv4::HEADER + icmpv4::HEADER + quoted.len();
-        let (side, tunnel) = match path {
-            Path::External => (Side::External, 0),
-            Path::Softwire { .. } => (Side::Internal, ipv6::HEADER),
+        let (side, tunnel, ethernet) = match path {
+            Path::External => (Side::External, 0, *cx.to_next_hop(Side::External)?),
+            Path::Station(mac) => (Side::External, 0, cx.to_station(Side::External, mac)),
+            Path::Softwire { .. } => {
+                (Side::Internal, ipv6::HEADER, *cx.to_next_hop(Side::Internal)?)
+            }
         };
-        let ethernet = cx.to_next_hop(side)?;
         let mut frame = self.pool.frame(ethernet.header_len() + tunnel + len)?;
         let mut rest = ethernet.write(frame.bytes_mut())?;
         if let Path::Softwire { b4, br } = path {
@@ -161,30 +170,31 @@ impl<P: FramePool> Relay<P> {
             about.source(),
         );
         ipv4::set_tos(head, TOS);
-        message.get_mut(icmpv4::HEADER..)?.copy_from_slice(quoted);
+        message.get_mut(icmpv4::HEADER..)?.get_mut(..quoted.len())?.copy_from_slice(quoted);
         let (kind, code, last) = error.fields();
         icmpv4::write_error(message, kind, code, last);
         self.out[side.index()].push(frame, Fate::Originated, Received::default()).ok()
     }
 
     /// Says in ICMPv6 that a packet to `from`, an address of ours, was refused. `about` is that
-    /// packet from its IPv6 header on.
+    /// packet from its IPv6 header on, `station` where its frame came from: what is about ourselves
+    /// goes back there, and so does what no router would carry.
     #[cold]
     pub(super) fn icmpv6_error(
         &mut self,
         cx: &Context<'_>,
         error: Icmpv6Error,
         about: &[u8],
-        from: u128,
-        to: u128,
+        (from, to): (u128, u128),
+        station: MacAddr,
     ) {
-        let receiver = std::net::Ipv6Addr::from(to);
+        let receiver = Ipv6Addr::from(to);
         if receiver.is_unspecified() || receiver.is_multicast() {
             return;
         }
         let rates = &cx.snapshot.settings.policy.rates;
         if !self.limiter.allow_error(Class::Icmpv6, rates, to, cx.now)
-            || self.send_icmpv6(cx, error, about, from, to).is_none()
+            || self.send_icmpv6(cx, error, about, (from, to), station).is_none()
         {
             self.counters.of(Side::Internal).suppressed_errors.add(1);
         }
@@ -195,12 +205,17 @@ impl<P: FramePool> Relay<P> {
         cx: &Context<'_>,
         error: Icmpv6Error,
         about: &[u8],
-        from: u128,
-        to: u128,
+        (from, to): (u128, u128),
+        station: MacAddr,
     ) -> Option<()> {
         let quoted = about.get(..ICMPV6_MOST - ipv6::HEADER - icmpv6::HEADER).unwrap_or(about);
         let len = icmpv6::HEADER + quoted.len();
-        let ethernet = cx.to_next_hop(Side::Internal)?;
+        let is_link_local = Ipv6Addr::from(to).is_unicast_link_local();
+        let ethernet = if is_link_local || error == Icmpv6Error::PortUnreachable {
+            cx.to_station(Side::Internal, station)
+        } else {
+            *cx.to_next_hop(Side::Internal)?
+        };
         let mut frame = self.pool.frame(ethernet.header_len() + ipv6::HEADER + len)?;
         let rest = ethernet.write(frame.bytes_mut())?;
         let (head, message) = rest.split_first_chunk_mut()?;
@@ -216,7 +231,7 @@ impl<P: FramePool> Relay<P> {
         ipv6::write_header(head, &outer);
         let (kind, code, last) = error.fields();
         message.get_mut(4..icmpv6::HEADER)?.copy_from_slice(&last.to_be_bytes());
-        message.get_mut(icmpv6::HEADER..)?.copy_from_slice(quoted);
+        message.get_mut(icmpv6::HEADER..)?.get_mut(..quoted.len())?.copy_from_slice(quoted);
         icmpv6::write(message, kind, code, from.into(), to.into());
         self.out[Side::Internal.index()].push(frame, Fate::Originated, Received::default()).ok()
     }

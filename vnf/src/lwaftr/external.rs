@@ -11,7 +11,7 @@ use super::rewrite::{self, Changes, Place};
 use super::settings::{Fragment, TooBigDf};
 use super::snapshot::Snapshot;
 use super::usual;
-use super::verdict::Verdict;
+use super::verdict::{Stop, Verdict};
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
@@ -22,6 +22,9 @@ use crate::wire::icmpv4::Icmpv4;
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6, Outer};
 use crate::wire::protocol;
+
+/// The tunnel of fragments that came by none.
+const FROM_INTERNET: (u128, u128) = (0, 0);
 
 /// A packet that awaits the binding table's answer about its destination: only what cannot be read
 /// from the frame again, so that a burst's worth of them stays in few cache lines.
@@ -77,9 +80,9 @@ impl<P: FramePool> Relay<P> {
                 Ok((place, Lookup { key, without_port })) => {
                     waiting.push(frame, from_internet(place, without_port), key);
                 }
-                Err(verdict) => {
+                Err(stop) => {
                     let received = Received { len: received, since };
-                    self.carry_out(cx, Side::External, frame, verdict, received);
+                    self.stop(cx, Side::External, frame, stop, received);
                 }
             }
         }
@@ -112,33 +115,41 @@ impl<P: FramePool> Relay<P> {
         });
     }
 
-    /// Everything up to the lookup: P1-P3, N4, I1.
+    /// Everything up to the lookup: P1-P3, N4, Q1, I1, F2.
     #[inline(never)]
     fn classify_external(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
-    ) -> Result<(Place, Lookup), Verdict> {
+    ) -> Result<(Place, Lookup), Stop> {
         let received =
             link::check(frame.bytes(), Side::External, &cx.snapshot.settings.external.link)?;
         if received.is_arp {
-            return Err(self.answer_arp(cx, frame, &received.ethernet));
+            return Err(self.answer_arp(cx, frame, &received.ethernet).into());
         }
         let start = received.ethernet.header_len();
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         if received.ethernet.destination.is_multicast() {
-            return Err(link::group_fate(bytes, cx.snapshot));
+            return Err(link::group_fate(bytes, cx.snapshot).into());
         }
         let packet = Ipv4::parse(bytes).map_err(DropReason::from)?;
         check_addresses(cx.snapshot, &packet)?;
         let place = Place { start, len: packet.bytes().len() };
         if cx.snapshot.is_own_ipv4(packet.destination()) {
-            return Err(self.answer_ipv4(cx, frame, &received.ethernet, place));
+            return Err(self.answer_ipv4(cx, frame, &received.ethernet, place).into());
+        }
+        if !cx.snapshot.settings.filters.admits(Side::External, packet.bytes()) {
+            return Err(DropReason::FilterIngress.into());
         }
         if packet.protocol() == protocol::ICMPV4 {
             self.admit_icmp(cx, &packet)?;
         }
-        Ok((place, Lookup::of(&packet, End::Destination)))
+        let lookup = if packet.is_fragment() {
+            self.lookup_of_fragment(cx, &packet, FROM_INTERNET, End::Destination)?
+        } else {
+            Lookup::of(&packet, End::Destination)
+        };
+        Ok((place, lookup))
     }
 
     /// I1: is ICMP let in, and is this message whole?
@@ -160,12 +171,13 @@ impl<P: FramePool> Relay<P> {
         Ok(())
     }
 
-    /// Everything after the lookup: E7, I2, E6, E8, N3, E3.
+    /// Everything after the lookup: E7, I2, E6, E8, N3, E3, Q1.
     #[inline(always)]
-    fn enter_tunnel(
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn enter_tunnel<F: Frame>(
         &mut self,
         cx: &Context<'_>,
-        frame: &mut P::Frame,
+        frame: &mut F,
         to: &ToB4,
         slot: Slot,
     ) -> Result<(), Verdict> {
@@ -196,24 +208,32 @@ impl<P: FramePool> Relay<P> {
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
         let most_segment = cx.snapshot.most_segment;
         Changes { decrement_ttl: true, tos: to.tos, most_segment }.make(frame, to.place);
+        let filters = &cx.snapshot.settings.filters;
         if is_too_big {
-            if policy.fragment == Fragment::Outer || dont_fragment {
-                return Ok(self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into())?);
+            let mut place = to.place;
+            if filters.egress[Side::Internal.index()].is_some() {
+                place = leaving_whole(cx, frame, place, ethernet, &outer)?;
             }
-            return Ok(self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into())?);
+            if policy.fragment == Fragment::Outer || dont_fragment {
+                return Ok(self.fragment_outer(frame, place, ethernet, &outer, mtu.into())?);
+            }
+            return Ok(self.fragment_into_tunnel(frame, place, ethernet, &outer, mtu.into())?);
         }
-        if rewrite::encapsulate(frame, to.place, ethernet, &outer) {
-            Ok(())
-        } else {
-            Err(DropReason::NoBuffer.into())
+        if !rewrite::encapsulate(frame, to.place, ethernet, &outer) {
+            return Err(DropReason::NoBuffer.into());
         }
+        let packet = frame.bytes().get(ethernet.header_len()..).unwrap_or_default();
+        if !filters.lets_out(Side::Internal, packet) {
+            return Err(DropReason::FilterEgress.into());
+        }
+        Ok(())
     }
 
     /// E8 with `fragment = "inner"`: each fragment has its own tunnel header.
     #[cold]
     fn fragment_into_tunnel(
         &mut self,
-        frame: &mut P::Frame,
+        frame: &mut impl Frame,
         place: Place,
         ethernet: &Template,
         outer: &Outer,
@@ -247,6 +267,26 @@ impl<P: FramePool> Relay<P> {
             DropReason::NoSoftwire
         }
     }
+}
+
+/// Asks the egress filter about a packet that will be cut, as it would leave if it were not (Q1).
+/// Where the inner packet is afterwards.
+#[cold]
+fn leaving_whole<F: Frame>(
+    cx: &Context<'_>,
+    frame: &mut F,
+    inner: Place,
+    ethernet: &Template,
+    outer: &Outer,
+) -> Result<Place, DropReason> {
+    if !rewrite::encapsulate(frame, inner, ethernet, outer) {
+        return Err(DropReason::NoBuffer);
+    }
+    let packet = frame.bytes().get(ethernet.header_len()..).unwrap_or_default();
+    if !cx.snapshot.settings.filters.lets_out(Side::Internal, packet) {
+        return Err(DropReason::FilterEgress);
+    }
+    Ok(Place { start: ethernet.header_len() + ipv6::HEADER, len: inner.len })
 }
 
 /// P3, but for the header itself.

@@ -56,7 +56,7 @@ impl<P: FramePool> Relay<P> {
     #[cold]
     pub(super) fn fragment_outer(
         &mut self,
-        frame: &mut P::Frame,
+        frame: &mut impl Frame,
         place: Place,
         ethernet: &Template,
         outer: &Outer,
@@ -98,7 +98,7 @@ impl<P: FramePool> Relay<P> {
     pub(super) fn fragment_inner(
         &mut self,
         side: Side,
-        frame: &mut P::Frame,
+        frame: &mut impl Frame,
         place: Place,
         mtu: usize,
         front: usize,
@@ -112,6 +112,10 @@ impl<P: FramePool> Relay<P> {
             start: place.start + packet.header_len(),
             len: place.len - packet.header_len(),
         };
+        // What is a fragment itself may lie, and end where no packet ends: no offset could say so.
+        if packet.fragment_offset() + data.len > usize::from(u16::MAX) {
+            return Err(DropReason::TooBig);
+        }
         let most = |offset| mtu - header(offset).header_len();
         let fronts = |piece: &Piece| front + header(piece.offset).header_len();
         self.cut(side, frame, data, most, fronts, |piece, out| {
@@ -127,7 +131,7 @@ impl<P: FramePool> Relay<P> {
     fn cut(
         &mut self,
         side: Side,
-        frame: &mut P::Frame,
+        frame: &mut impl Frame,
         data: Place,
         most: impl Fn(usize) -> usize,
         front: impl Fn(&Piece) -> usize,

@@ -6,32 +6,43 @@ use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
 use super::outbox::Received;
+use super::reassembly::Whole;
 use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
 use super::usual;
-use super::verdict::Verdict;
+use super::verdict::{Stop, Verdict};
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Direction, Key, Slot};
 use crate::telemetry::{DropReason, IgnoreReason};
+use crate::wire::ethernet::Ethernet;
 use crate::wire::ipv4::Ipv4;
-use crate::wire::ipv6::{self, Ipv6};
-use crate::wire::{icmpv4, icmpv6, protocol};
+use crate::wire::ipv6::{self, Fragment, Ipv6};
+use crate::wire::{MacAddr, icmpv4, icmpv6, protocol};
 
 /// A tunnelled packet that awaits the binding table's answer about its source: only what cannot be
 /// read from the frame again.
 #[derive(Debug, Clone, Copy)]
-struct FromB4 {
+pub(super) struct FromB4 {
     /// Bytes of its frame as it was received.
-    received: u32,
+    pub(super) received: u32,
     /// Where the outer packet starts.
-    outer: u16,
+    pub(super) outer: u16,
     /// Where the inner packet is.
-    inner: Place,
+    pub(super) inner: Place,
     /// Why it is dropped should it have no port and its source be shared.
-    without_port: DropReason,
+    pub(super) without_port: DropReason,
+}
+
+/// What a frame on the internal side is, if it goes any further.
+#[derive(Debug, Clone, Copy)]
+enum Classified {
+    /// A tunnelled packet: where the outer one starts, where the inner one is.
+    Packet(u16, Place, Lookup),
+    /// A fragment of one: where it is, and from its fragment header on.
+    Fragment(Place, Place),
 }
 
 impl<P: FramePool> Relay<P> {
@@ -53,15 +64,54 @@ impl<P: FramePool> Relay<P> {
                 continue;
             }
             match self.classify_internal(cx, &mut frame) {
-                Ok((outer, inner, Lookup { key, without_port })) => {
+                Ok(Classified::Packet(outer, inner, Lookup { key, without_port })) => {
                     waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
                 }
-                Err(verdict) => {
+                Ok(Classified::Fragment(packet, header)) => {
+                    match self.reassemble(cx, frame.bytes(), packet, header) {
+                        Ok(None) => {}
+                        Ok(Some(whole)) => {
+                            // What came before it goes before it.
+                            let before = std::mem::replace(&mut waiting, Waiting::new());
+                            self.take_in_order(cx, before, since, packet.start, whole);
+                        }
+                        Err(reason) => {
+                            let received = Received { len: received, since };
+                            self.carry_out(cx, Side::Internal, frame, reason.into(), received);
+                        }
+                    }
+                }
+                Err(stop) => {
                     let received = Received { len: received, since };
-                    self.carry_out(cx, Side::Internal, frame, verdict, received);
+                    self.stop(cx, Side::Internal, frame, stop, received);
                 }
             }
         }
+        self.leave_tunnels(cx, waiting, since);
+    }
+
+    /// Takes packets that came before another was whole where they go, and then that one.
+    #[cold]
+    fn take_in_order(
+        &mut self,
+        cx: &Context<'_>,
+        before: Waiting<P::Frame, FromB4>,
+        since: Option<u64>,
+        start: usize,
+        whole: Whole,
+    ) {
+        self.leave_tunnels(cx, before, since);
+        self.take_assembled(cx, start, whole);
+    }
+
+    /// Looks up the sources of tunnelled packets, and sends each where it goes.
+    #[inline(always)]
+    fn leave_tunnels(
+        &mut self,
+        cx: &Context<'_>,
+        waiting: Waiting<P::Frame, FromB4>,
+        since: Option<u64>,
+    ) {
         let mut hairpins = Waiting::new();
         let (table, worker) = (&cx.snapshot.table, self.worker);
         waiting.answered(table, worker, |mut frame, packet, slot| {
@@ -82,14 +132,13 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Everything up to the lookup: P1, P2, P4, D1, F1, and D3's lengths and checksum. Where outer
-    /// and inner packet are, and how to find the softwire.
+    /// Everything up to the lookup: P1, P2, P4, D1, F1, and what [`Self::classify_inner`] does.
     #[inline(never)]
     fn classify_internal(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
-    ) -> Result<(u16, Place, Lookup), Verdict> {
+    ) -> Result<Classified, Stop> {
         let link = &cx.snapshot.settings.internal.link;
         let ethernet = link::check(frame.bytes(), Side::Internal, link)?.ethernet;
         let start = ethernet.header_len();
@@ -100,36 +149,81 @@ impl<P: FramePool> Relay<P> {
         if ethernet.destination.is_multicast() && !to_group {
             return Err(DropReason::MulticastFrame.into());
         }
-        check_source(cx, b4)?;
+        if let Err(reason) = check_source(cx, b4) {
+            let verdict = self.hear_namesake(cx, &ethernet, &packet).unwrap_or(reason.into());
+            return Err(verdict.into());
+        }
         let upper = packet.upper().map_err(|malformed| {
-            self.report_option(cx, &packet, bytes, malformed);
+            self.report_option(cx, &packet, bytes, malformed, ethernet.source);
             DropReason::from(malformed)
         })?;
         let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
         let upper_place =
             Place { start: place.end() - upper.payload.len(), len: upper.payload.len() };
-        if upper.protocol != protocol::IPV4 || !cx.snapshot.is_br(br) {
-            return Err(self.not_tunnelled(cx, frame, place, upper.protocol, upper_place));
+        let mut inner = upper_place;
+        if !cx.snapshot.is_br(br)
+            || upper.protocol != protocol::IPV4 && upper.protocol != protocol::FRAGMENT
+        {
+            let verdict = self.not_tunnelled(cx, frame, place, upper.protocol, upper_place);
+            return Err(verdict.into());
         }
-        let inner = Ipv4::parse(upper.payload).map_err(DropReason::from)?;
-        let inner_place = Place { start: upper_place.start, len: inner.bytes().len() };
-        Ok((start as u16, inner_place, Lookup::of(&inner, End::Source)))
+        if upper.protocol == protocol::FRAGMENT {
+            let fragment = Fragment::parse(upper.payload).ok_or(DropReason::Ipv6Truncated)?;
+            if !fragment.is_atomic() {
+                return Ok(Classified::Fragment(place, upper_place));
+            }
+            // It is processed by itself, whatever else has its identification (RFC 6946).
+            let len = fragment.data.len();
+            let payload = Place { start: place.end() - len, len };
+            inner = self.behind_fragments(cx, frame, start, fragment.next_header, payload)?;
+        }
+        let (inner, lookup) = self.classify_inner(cx, frame, start, inner)?;
+        Ok(Classified::Packet(start as u16, inner, lookup))
+    }
+
+    /// Everything between F1, where packets come together that were in fragments and those that
+    /// were not, and the lookup: Q1, D3's lengths and checksum, F3. `payload` is what the outer packet
+    /// at `start` carries; returns where in it the inner packet is.
+    pub(super) fn classify_inner(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &impl Frame,
+        start: usize,
+        payload: Place,
+    ) -> Result<(Place, Lookup), Stop> {
+        let bytes = frame.bytes();
+        let inner = bytes.get(payload.start..payload.end()).unwrap_or_default();
+        let whole = bytes.get(start..payload.end()).unwrap_or_default();
+        if !cx.snapshot.settings.filters.admits(Side::Internal, whole) && !is_echo_to_us(cx, inner)
+        {
+            return Err(DropReason::FilterIngress.into());
+        }
+        let inner = Ipv4::parse(inner).map_err(DropReason::from)?;
+        let place = Place { start: payload.start, len: inner.bytes().len() };
+        if !inner.is_fragment() {
+            return Ok((place, Lookup::of(&inner, End::Source)));
+        }
+        let outer = bytes.get(start..).and_then(Ipv6::parsed_before);
+        let tunnel = outer.map_or((0, 0), |outer| (outer.source(), outer.destination()));
+        Ok((place, self.lookup_of_fragment(cx, &inner, tunnel, End::Source)?))
     }
 
     /// P4: tells the sender of an option that we do not know, if the option says so.
     #[cold]
-    fn report_option(
+    pub(super) fn report_option(
         &mut self,
         cx: &Context<'_>,
         packet: &Ipv6<'_>,
         bytes: &[u8],
         malformed: ipv6::Malformed,
+        station: MacAddr,
     ) {
         let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
         if cx.snapshot.is_own_ipv6(packet.destination()) && !may_carry_error(packet) {
             let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
             let error = Icmpv6Error::UnknownOption(at);
-            self.icmpv6_error(cx, error, about, packet.destination(), packet.source());
+            let ends = (packet.destination(), packet.source());
+            self.icmpv6_error(cx, error, about, ends, station);
         }
     }
 
@@ -146,11 +240,27 @@ impl<P: FramePool> Relay<P> {
         let Some(Ok(packet)) = frame.bytes().get(place.start..).map(Ipv6::parse) else {
             return DropReason::Ipv6Truncated.into();
         };
-        let (source, destination) = (packet.source(), packet.destination());
+        let destination = packet.destination();
         let is_own = cx.snapshot.is_own_ipv6(destination);
         if upper == protocol::ICMPV6 && (is_own || destination >> 120 == 0xff) {
             return self.answer_icmpv6(cx, frame, place, upper_place);
         }
+        let about = frame.bytes().get(place.start..place.end()).unwrap_or_default();
+        self.not_served(cx, about, upper, station(frame.bytes()))
+    }
+
+    /// The same for all that is not ICMPv6 to us: `about` is the packet, `station` where it came from.
+    fn not_served(
+        &mut self,
+        cx: &Context<'_>,
+        about: &[u8],
+        upper: u8,
+        station: MacAddr,
+    ) -> Verdict {
+        let Some(packet) = Ipv6::parsed_before(about) else {
+            return DropReason::Ipv6Truncated.into();
+        };
+        let (source, destination) = (packet.source(), packet.destination());
         if destination >> 120 == 0xff {
             return Verdict::Ignore(match upper {
                 protocol::EIGRP | protocol::OSPF | protocol::PIM | protocol::VRRP => {
@@ -159,26 +269,23 @@ impl<P: FramePool> Relay<P> {
                 _ => IgnoreReason::OtherMulticast,
             });
         }
-        if !is_own {
+        if !cx.snapshot.is_own_ipv6(destination) {
             return DropReason::NotForUs.into();
         }
-        if upper == protocol::FRAGMENT && cx.snapshot.is_br(destination) {
-            return DropReason::Ipv6Fragment.into();
-        }
         if upper == protocol::UDP {
-            let about = frame.bytes().get(place.start..place.start + place.len).unwrap_or_default();
-            self.icmpv6_error(cx, Icmpv6Error::PortUnreachable, about, destination, source);
+            let ends = (destination, source);
+            self.icmpv6_error(cx, Icmpv6Error::PortUnreachable, about, ends, station);
         }
         DropReason::UnsupportedProtocol.into()
     }
 
-    /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5. A packet for another B4 is
+    /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1. A packet for another B4 is
     /// given back, to be looked up.
     #[inline(always)]
-    fn leave_tunnel(
+    pub(super) fn leave_tunnel<F: Frame>(
         &mut self,
         cx: &Context<'_>,
-        frame: &mut P::Frame,
+        frame: &mut F,
         from: &FromB4,
         slot: Slot,
     ) -> Result<Option<(ToB4, Key)>, Verdict> {
@@ -220,7 +327,11 @@ impl<P: FramePool> Relay<P> {
             if policy.hairpinning == Hairpinning::Drop {
                 return Err(DropReason::HairpinDenied.into());
             }
-            let Lookup { key, without_port } = Lookup::of(&packet, End::Destination);
+            let Lookup { key, without_port } = if packet.is_fragment() {
+                self.lookup_of_hairpin(cx, &packet, (b4, br))
+            } else {
+                Lookup::of(&packet, End::Destination)
+            };
             let hairpin = ToB4 {
                 received: from.received,
                 outer: Some(from.outer),
@@ -239,6 +350,10 @@ impl<P: FramePool> Relay<P> {
         let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
         let most_segment = snapshot.most_segment;
         Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
+        let packet = frame.bytes().get(from.inner.start..from.inner.end()).unwrap_or_default();
+        if !snapshot.settings.filters.lets_out(Side::External, packet) {
+            return Err(DropReason::FilterEgress.into());
+        }
         if is_too_big {
             let front = ethernet.header_len();
             self.fragment_inner(Side::External, frame, from.inner, mtu.into(), front, |_, out| {
@@ -259,7 +374,7 @@ impl<P: FramePool> Relay<P> {
     fn not_own_softwire(
         &mut self,
         cx: &Context<'_>,
-        frame: &mut P::Frame,
+        frame: &impl Frame,
         from: &FromB4,
         slot: Slot,
     ) -> Verdict {
@@ -270,10 +385,9 @@ impl<P: FramePool> Relay<P> {
         if let Err(reason) = check_source(cx, b4) {
             return reason.into();
         }
-        let place = Place { start, len: ipv6::HEADER + outer.payload().len() };
+        let about = about.get(..ipv6::HEADER + outer.payload().len()).unwrap_or(about);
         if !cx.snapshot.is_br(br) {
-            let upper = Place { start: from.inner.start, len: place.end() - from.inner.start };
-            return self.not_tunnelled(cx, frame, place, protocol::IPV4, upper);
+            return self.not_served(cx, about, protocol::IPV4, station(frame.bytes()));
         }
         let reason = match cx.snapshot.table.endpoints(slot) {
             Some(ends) if ends.b4 != b4 => DropReason::SourceWrongB4,
@@ -287,11 +401,16 @@ impl<P: FramePool> Relay<P> {
                 && !packet.is_later_fragment()
         });
         if cx.snapshot.settings.policy.generate_icmpv6_errors && tells {
-            let about = about.get(..place.len).unwrap_or(about);
-            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, br, b4);
+            let station = station(frame.bytes());
+            self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, (br, b4), station);
         }
         reason.into()
     }
+}
+
+/// Where a frame came from.
+pub(super) fn station(frame: &[u8]) -> MacAddr {
+    Ethernet::parse(frame).map(|ethernet| ethernet.source).unwrap_or_default()
 }
 
 /// P4: an IPv6 source that cannot be one.
@@ -304,16 +423,31 @@ fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
     Ok(())
 }
 
+/// Is this tunnelled packet a whole echo request to an external address of ours? No filter is asked
+/// about it (Q1).
+#[cold]
+fn is_echo_to_us(cx: &Context<'_>, inner: &[u8]) -> bool {
+    Ipv4::parse(inner).is_ok_and(|packet| {
+        packet.protocol() == protocol::ICMPV4
+            && cx.snapshot.is_own_ipv4(packet.destination())
+            && !packet.is_fragment()
+            && packet.payload().first() == Some(&icmpv4::ECHO_REQUEST)
+    })
+}
+
 /// I5: does this packet carry an ICMP error, or can it not be told that it does not?
 #[cold]
-fn may_carry_error(packet: &Ipv6<'_>) -> bool {
-    let Ok(upper) = packet.upper_unchecked() else { return true };
+pub(super) fn may_carry_error(packet: &Ipv6<'_>) -> bool {
+    let Ok(mut upper) = packet.upper_unchecked() else { return true };
+    if upper.protocol == protocol::FRAGMENT {
+        let Some(first) = ipv6::first_fragment(upper.payload) else { return true };
+        upper = first;
+    }
     match upper.protocol {
         protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| kind < icmpv6::ECHO_REQUEST),
         protocol::IPV4 => Ipv4::parse_embedded(upper.payload).is_ok_and(|inner| {
             inner.is_later_fragment() || icmpv4::may_be_error(inner.protocol(), inner.payload())
         }),
-        protocol::FRAGMENT => ipv6::first_fragment(upper.payload).is_none(),
         _ => false,
     }
 }

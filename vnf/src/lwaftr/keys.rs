@@ -28,7 +28,7 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// How to find the softwire at this end of a packet.
+    /// How to find the softwire at this end of a packet that is no fragment.
     #[inline]
     pub(super) fn of(packet: &Ipv4<'_>, end: End) -> Self {
         Self::at(end.address(packet), end.port(packet))
@@ -49,8 +49,9 @@ impl Lookup {
         Self::at(end.address(packet), port)
     }
 
+    /// How to find the softwire of an address and what tells its port.
     #[inline]
-    fn at(address: Ipv4Addr, port: Result<u16, DropReason>) -> Self {
+    pub(super) fn at(address: Ipv4Addr, port: Result<u16, DropReason>) -> Self {
         match port {
             Ok(port) => Self {
                 key: Key::with_port(address.into(), port),
@@ -62,7 +63,7 @@ impl Lookup {
 }
 
 impl End {
-    fn address(self, packet: &Ipv4<'_>) -> Ipv4Addr {
+    pub(super) fn address(self, packet: &Ipv4<'_>) -> Ipv4Addr {
         match self {
             Self::Source => packet.source(),
             Self::Destination => packet.destination(),
@@ -84,11 +85,10 @@ impl End {
         }
     }
 
+    /// What tells the subscriber at this end of a packet, which may be a first fragment.
     #[inline]
-    fn port(self, packet: &Ipv4<'_>) -> Result<u16, DropReason> {
-        if packet.is_fragment() {
-            Err(DropReason::Ipv4Fragment)
-        } else if has_ports(packet.protocol()) {
+    pub(super) fn port(self, packet: &Ipv4<'_>) -> Result<u16, DropReason> {
+        if has_ports(packet.protocol()) {
             let ports = Ports::parse(packet.payload()).ok_or(DropReason::TransportTruncated)?;
             Ok(self.of(ports))
         } else if packet.protocol() == protocol::ICMPV4 {
@@ -100,7 +100,7 @@ impl End {
 
     fn icmp_port(self, packet: &Ipv4<'_>) -> Result<u16, DropReason> {
         let icmp = Icmpv4::parse(packet.payload()).ok_or(DropReason::IcmpTruncated)?;
-        if !icmp.verifies() {
+        if !packet.is_fragment() && !icmp.verifies() {
             return Err(DropReason::IcmpBadChecksum);
         }
         match icmp.kind() {

@@ -43,6 +43,9 @@ pub(super) fn check(frame: &[u8], side: Side, link: &Link) -> Result<Received, V
     if !to_group && ethernet.destination != link.mac && !link.promiscuous {
         return Err(DropReason::NotOurMac.into());
     }
+    if ethernet.source.is_multicast() {
+        return Err(DropReason::BadSourceMac.into());
+    }
     Ok(Received { ethernet, is_arp: ethernet.ethertype == ethertype::ARP })
 }
 

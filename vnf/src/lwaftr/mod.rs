@@ -12,27 +12,46 @@
 //! | `internal` | packets from the B4s (P4, D1-D7) |
 //! | `keys` | which port, or identifier, tells the subscriber (E1, I1, I3) |
 //! | `fragment` | cutting what is too large (E8, D5, F5) |
+//! | `reassembly` | putting together what B4s had to cut (F1) |
+//! | `fragment_ports` | whose an IPv4 fragment is (F2-F4) |
 //! | `rewrite` | adding and taking away the tunnel header (E3-E6, D4) |
-//! | `answers` | ARP, NDP and echo to our own addresses (N1, N2, N4) |
+//! | `arp`, `ndp` | who has our addresses, and who else says so (N1, N2) |
+//! | `answers` | ICMPv6 to our own addresses: whose it is (N2, N4, I4) |
+//! | `echo` | what else is sent to our own addresses (N4, D7) |
+//! | `mld` | routers that ask which groups we listen to (N2) |
 //! | `errors` | ICMP errors of our own (I5, I6) |
 //! | `tunnel_errors` | what others say of our tunnel packets (I4, M1) |
 //! | `held` | what waits for a next hop (N3) |
 //! | `neighbours` | the next hops' MAC addresses (N3) |
+//! | `own_addresses`, `groups` | what was said of our addresses, and who else has them (N1, N2) |
+//! | `announcements` | what the relay says by itself (N1, N2, N3) |
+//! | `alarms` | what is wrong on the links (N1, N2, N3) |
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
 
+mod aged;
+mod alarms;
+mod announcements;
 mod answers;
+mod arp;
 mod context;
+mod echo;
 mod errors;
 mod external;
 mod fragment;
+mod fragment_ports;
+mod groups;
 mod held;
 mod internal;
 mod keys;
 mod limiter;
 mod link;
+mod mld;
+mod ndp;
 mod neighbours;
 mod outbox;
+mod own_addresses;
+mod reassembly;
 mod relay;
 mod rewrite;
 mod settings;
@@ -42,13 +61,13 @@ mod usual;
 mod verdict;
 mod waiting;
 
+pub use fragment_ports::MOST_WAITING;
 pub use held::MOST_HELD;
-pub use neighbours::NextHops;
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
-    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, Filters, FlowLabel, Fragment, Fragments, Hairpinning,
+    Internal, Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 pub use snapshot::Snapshot;
 pub use verdict::Verdict;

@@ -3,6 +3,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::fragment_ports::MOST_WAITING;
 use super::held::MOST_HELD;
 use crate::frame::{Frame, TX_BURST, TxBurst, TxQueue};
 use crate::side::Side;
@@ -58,7 +59,7 @@ pub(super) struct Outbox<F> {
     origins: ArrayVec<Origin, TX_BURST>,
     /// What they all are.
     tally: Tally,
-    /// Those that had to wait for a next hop: which, and since when.
+    /// Those that had to wait, for a next hop or for fragments: which, and since when.
     late: ArrayVec<(usize, u64), MOST_WAITS>,
     /// When those of the packets sent were received that had to wait.
     waits: ArrayVec<u64, MOST_WAITS>,
@@ -86,7 +87,7 @@ impl Tally {
 }
 
 /// Waits that are remembered until somebody takes them.
-const MOST_WAITS: usize = 2 * MOST_HELD;
+const MOST_WAITS: usize = 2 * MOST_HELD + MOST_WAITING;
 
 /// Packets that a port accepted without their having waited, by what was done to them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,6 +121,7 @@ impl<F: Frame> Outbox<F> {
 
     /// Adds a frame; gives it back when there is no room.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn push(&mut self, frame: F, fate: Fate, received: Received) -> Result<(), F> {
         let len = frame.bytes().len() as u32;
         let origin = Origin { fate, len, received_len: received.len };
@@ -140,6 +142,7 @@ impl<F: Frame> Outbox<F> {
 
     /// Hands everything to the port and counts: what it accepted as sent, the rest as dropped by
     /// the interface it was received on.
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn flush(
         &mut self,
         side: Side,

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::fragment::Identifications;
+use super::fragment_ports::FragmentPorts;
 use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
-use super::neighbours::{NextHops, Resolver};
+use super::mld::Queries;
 use super::outbox::{Fate, Outbox, Received, Sent};
+use super::reassembly::Packets;
 use super::snapshot::Snapshot;
-use super::verdict::Verdict;
-use crate::frame::{Burst, Frame, FramePool, TxQueue};
+use super::verdict::{Stop, Verdict};
+use crate::frame::{Burst, Frame, FramePool, RoomyFrame, TxQueue};
 use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
 
@@ -23,14 +25,14 @@ pub struct RelayParts<P> {
     pub pool: P,
     /// What it counts.
     pub counters: Arc<WorkerCounters>,
-    /// What all workers know of the next hops.
-    pub next_hops: Arc<NextHops>,
     /// Which of the workers this is, from 0.
     pub worker: usize,
-    /// How many workers share the rate limits.
+    /// How many workers share the limits and rates.
     pub workers: usize,
     /// Whether this is the worker that runs the timers: one of them must.
     pub runs_timers: bool,
+    /// Whether it announces its addresses when it starts (N1, N2); a replay has nobody to tell.
+    pub announces: bool,
     /// Of everything random; a process takes an unpredictable one.
     pub seed: u64,
 }
@@ -41,13 +43,22 @@ pub struct Relay<P: FramePool> {
     pub(super) pool: P,
     pub(super) worker: usize,
     pub(super) counters: Arc<WorkerCounters>,
-    pub(super) next_hops: Arc<NextHops>,
     pub(super) limiter: Limiter,
     pub(super) identifications: Identifications,
     pub(super) out: [Outbox<P::Frame>; 2],
     pub(super) held: Held<P::Frame>,
+    /// How many share the limits.
+    pub(super) workers: usize,
+    /// Tunnelled packets in fragments.
+    pub(super) packets: Packets,
+    /// One of them that is whole, for a moment.
+    pub(super) assembled: RoomyFrame,
+    /// What IPv4 fragments are told apart by.
+    pub(super) ports: FragmentPorts<P::Frame>,
     exemplified: Exemplified,
-    resolver: Option<Resolver>,
+    pub(super) queries: Queries,
+    runs_timers: bool,
+    pub(super) announces: bool,
 }
 
 impl<P: FramePool> Relay<P> {
@@ -58,13 +69,18 @@ impl<P: FramePool> Relay<P> {
             pool: parts.pool,
             worker: parts.worker,
             counters: parts.counters,
-            next_hops: parts.next_hops,
             limiter: Limiter::new(parts.workers, parts.seed),
             identifications: Identifications::new(parts.seed),
             out: [Outbox::new(), Outbox::new()],
             held: Held::new(),
+            workers: parts.workers.max(1),
+            packets: Packets::new(),
+            assembled: RoomyFrame::default(),
+            ports: FragmentPorts::new(),
             exemplified: Exemplified::default(),
-            resolver: parts.runs_timers.then(Resolver::default),
+            queries: Queries::new(parts.seed),
+            runs_timers: parts.runs_timers,
+            announces: parts.announces,
         }
     }
 
@@ -82,9 +98,15 @@ impl<P: FramePool> Relay<P> {
             frame.prefetch_bytes();
         }
         self.exemplified = Exemplified::default();
-        self.receive_from(&Context::new(snapshot, &self.next_hops, now), side, burst);
+        let cx = Context::new(snapshot, now);
+        self.expire_fragments(&cx);
+        self.receive_from(&cx, side, burst);
+        // What came may have told of a next hop.
+        if self.has_ready_fragments() {
+            self.decide_ready(&Context::new(snapshot, now));
+        }
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &self.next_hops, now));
+            self.release(&Context::new(snapshot, now));
         }
     }
 
@@ -108,20 +130,17 @@ impl<P: FramePool> Relay<P> {
 
     /// Runs what is due by now; what is to be sent waits for [`Self::send`].
     pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
-        let next_hops = Arc::clone(&self.next_hops);
+        let cx = Context::new(snapshot, now);
         if !self.held.is_empty() {
-            self.release(&Context::new(snapshot, &next_hops, now));
+            self.release(&cx);
         }
-        let Some(mut resolver) = self.resolver.take() else { return };
-        for side in Side::BOTH {
-            if let Some(question) = resolver.due(side, &snapshot.settings, &next_hops, now) {
-                let cx = Context::new(snapshot, &next_hops, now);
-                if self.ask(&cx, question).is_none() {
-                    self.counters.of(side).suppressed_errors.add(1);
-                }
-            }
+        self.expire_fragments(&cx);
+        if !self.queries.is_empty() {
+            self.answer_queries(&cx);
         }
-        self.resolver = Some(resolver);
+        if self.runs_timers {
+            self.speak(&cx);
+        }
     }
 
     /// True when frames wait to be sent on this side.
@@ -171,6 +190,32 @@ impl<P: FramePool> Relay<P> {
         match side {
             Side::External => self.external(cx, burst, since),
             Side::Internal => self.internal(cx, burst, since),
+        }
+    }
+
+    /// Gives up fragments that have waited too long.
+    #[inline]
+    fn expire_fragments(&mut self, cx: &Context<'_>) {
+        if self.has_overdue_packets(cx) {
+            self.expire_packets(cx);
+        }
+        if self.has_overdue_waiting(cx) {
+            self.expire_waiting(cx);
+        }
+    }
+
+    /// Carries out what is known of a frame without a lookup.
+    pub(super) fn stop(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        frame: P::Frame,
+        stop: Stop,
+        received: Received,
+    ) {
+        match stop {
+            Stop::Ends(verdict) => self.carry_out(cx, side, frame, verdict, received),
+            Stop::AwaitsFirst(flow) => self.await_first(cx, side, frame, flow, received),
         }
     }
 

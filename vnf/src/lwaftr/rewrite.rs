@@ -34,6 +34,7 @@ pub(super) fn reshape<F: Frame>(frame: &mut F, place: Place, front: usize) -> bo
 /// Puts an Ethernet and an IPv6 header in front of the bytes at `place`: `false` when the frame has
 /// no room for them.
 #[inline(always)]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn encapsulate<F: Frame>(
     frame: &mut F,
     place: Place,
@@ -51,6 +52,7 @@ pub(super) fn encapsulate<F: Frame>(
 
 /// Puts an Ethernet header in front of the packet at `place`, and leaves nothing else before it.
 #[inline(always)]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn bare<F: Frame>(frame: &mut F, place: Place, ethernet: &Template) -> bool {
     reshape(frame, place, ethernet.header_len()) && ethernet.write(frame.bytes_mut()).is_some()
 }
@@ -69,6 +71,7 @@ pub(super) struct Changes {
 impl Changes {
     /// Makes them in the packet at `place`.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn make<F: Frame>(self, frame: &mut F, place: Place) {
         let Some(packet) = frame.bytes_mut().get_mut(place.start..place.end()) else {
             return;
@@ -144,3 +147,9 @@ const NOT_ECT: u8 = 0b00;
 const ECT_1: u8 = 0b01;
 const ECT_0: u8 = 0b10;
 const CE: u8 = 0b11;
+
+/// Gives the frame this length; its content is to be written anew.
+pub(super) fn resize<F: Frame>(frame: &mut F, len: usize) -> bool {
+    frame.truncate(len);
+    frame.grow_back(len - frame.bytes().len())
+}

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::filter::Filter;
+use crate::side::Side;
 use crate::wire::MacAddr;
 
 /// Everything that decides a packet's fate besides the binding table.
@@ -20,15 +22,66 @@ pub struct Settings {
     pub br_addresses: Vec<Ipv6Addr>,
     /// The rules that have a choice in them.
     pub policy: Policy,
+    /// What fragments may cost.
+    pub fragments: Fragments,
+    /// What may come in and go out (Q1).
+    pub filters: Filters,
+}
+
+/// What may come in and go out (Q1): the packets that match; all, where there is no filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// Packets received, by side.
+    pub ingress: [Option<Filter>; 2],
+    /// Packets to be sent, by side.
+    pub egress: [Option<Filter>; 2],
+}
+
+impl Filters {
+    /// May this packet, which side `side` has received, come in?
+    #[inline(always)]
+    pub(super) fn admits(&self, side: Side, packet: &[u8]) -> bool {
+        passes(&self.ingress[side.index()], packet)
+    }
+
+    /// May this packet leave by side `side`?
+    #[inline(always)]
+    pub(super) fn lets_out(&self, side: Side, packet: &[u8]) -> bool {
+        passes(&self.egress[side.index()], packet)
+    }
+
+    /// Each filter there is, and its key.
+    pub fn each(&mut self) -> impl Iterator<Item = (String, &mut Filter)> {
+        let Self { ingress, egress } = self;
+        let named = |name| move |(side, filter)| Some((format!("{side}.{name}"), filter?));
+        let sides = |filters: [Option<_>; 2]| Side::BOTH.into_iter().zip(filters);
+        let ingress = sides(ingress.each_mut().map(Option::as_mut));
+        let egress = sides(egress.each_mut().map(Option::as_mut));
+        ingress.filter_map(named("ingress-filter")).chain(egress.filter_map(named("egress-filter")))
+    }
+}
+
+#[inline(always)]
+fn passes(filter: &Option<Filter>, packet: &[u8]) -> bool {
+    match filter {
+        None => true,
+        Some(filter) => asked(filter, packet),
+    }
+}
+
+/// Out of line: without filters, only the question whether there are any is on the fast path.
+#[inline(never)]
+fn asked(filter: &Filter, packet: &[u8]) -> bool {
+    filter.matches(packet)
 }
 
 impl Settings {
     /// Where there is nobody to ask: next hops that are given by address have this MAC address.
     pub fn know_next_hops(&mut self, mac: MacAddr) {
-        if let NextHop::Address(_) = self.external.next_hop {
+        if let NextHop::Addresses(_) = self.external.next_hop {
             self.external.next_hop = NextHop::Fixed(mac);
         }
-        if let NextHop::Address(_) = self.internal.next_hop {
+        if let NextHop::Addresses(_) = self.internal.next_hop {
             self.internal.next_hop = NextHop::Fixed(mac);
         }
     }
@@ -56,7 +109,7 @@ pub struct External {
     pub addresses: Vec<Ipv4Net>,
     /// Answer ARP for every IPv4 address in the binding table (N1).
     pub proxy_arp: bool,
-    /// The router towards the Internet.
+    /// The router towards the Internet, or several.
     pub next_hop: NextHop<Ipv4Addr>,
 }
 
@@ -69,15 +122,15 @@ pub struct Internal {
     pub addresses: Vec<Ipv6Net>,
     /// Our link-local address: from the MAC unless given (N2).
     pub link_local: Ipv6Addr,
-    /// The router towards the B4s.
+    /// The router towards the B4s, or several.
     pub next_hop: NextHop<Ipv6Addr>,
 }
 
 /// Where everything that leaves by an interface is sent (N3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextHop<A> {
-    /// Resolved by ARP or NDP.
-    Address(A),
+    /// Resolved by ARP or NDP; the first of them that answers.
+    Addresses(Vec<A>),
     /// A MAC address that never changes.
     Fixed(MacAddr),
 }
@@ -121,6 +174,46 @@ pub struct Policy {
     pub icmpv4_source: Option<Ipv4Addr>,
     /// Rates of what we send of our own accord (I6), in packets per second; 0 is never.
     pub rates: Rates,
+}
+
+/// What fragments may cost (F1, F2, F6): keys of the table `[fragments]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragments {
+    /// Fragments of one tunnelled packet.
+    pub max_fragments: u16,
+    /// Packets of one outer source that may wait for fragments.
+    pub packets_per_source: u32,
+    /// Bytes of these.
+    pub bytes_per_source: u32,
+    /// Packets in all, per process: those that wait for fragments, and as many IPv4 packets whose
+    /// ports are remembered.
+    pub packets: u32,
+    /// Bytes that wait for fragments in all, per process.
+    pub bytes: u32,
+    /// Seconds that a packet may wait for its fragments.
+    pub timeout: u32,
+    /// Seconds for which the ports that a first IPv4 fragment told are remembered.
+    pub port_memory: u32,
+    /// Seconds that other IPv4 fragments wait for the first.
+    pub hold: u32,
+    /// Fragments of one IPv4 packet that may do so.
+    pub held_per_packet: u8,
+}
+
+impl Default for Fragments {
+    fn default() -> Self {
+        Self {
+            max_fragments: 64,
+            packets_per_source: 16,
+            bytes_per_source: 256 << 10,
+            packets: 16_384,
+            bytes: 64 << 20,
+            timeout: 60,
+            port_memory: 30,
+            hold: 1,
+            held_per_packet: 4,
+        }
+    }
 }
 
 /// Token buckets' rates (I6), packets per second per process; 0 is never.
@@ -311,17 +404,19 @@ pub(super) mod tests {
                 link: link(1),
                 addresses: vec!["192.0.2.1/24".parse().unwrap()],
                 proxy_arp: false,
-                next_hop: NextHop::Address(Ipv4Addr::new(192, 0, 2, 254)),
+                next_hop: NextHop::Addresses(vec![Ipv4Addr::new(192, 0, 2, 254)]),
             },
             internal: Internal {
                 link: link(2),
                 addresses: vec!["2001:db8:1::1/64".parse().unwrap()],
                 link_local: link(2).mac.link_local(),
-                next_hop: NextHop::Address("2001:db8:1::fe".parse().unwrap()),
+                next_hop: NextHop::Addresses(vec!["2001:db8:1::fe".parse().unwrap()]),
             },
             on_a_stick: false,
             br_addresses: vec!["2001:db8::1".parse().unwrap()],
             policy: Policy::default(),
+            filters: Filters::default(),
+            fragments: Fragments::default(),
         }
     }
 }

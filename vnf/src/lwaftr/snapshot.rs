@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use super::settings::Settings;
+use super::alarms;
+use super::neighbours::Neighbours;
+use super::settings::{NextHop, Settings};
 use crate::side::Side;
 use crate::softwire::BindingTable;
+use crate::telemetry::{Alarm, NextHopStatus};
+use crate::wire::MacAddr;
 use crate::wire::ipv6::solicited_node;
 
 /// Settings, the binding table, and what the fast path wants to have worked out beforehand.
@@ -17,6 +21,8 @@ pub struct Snapshot {
     pub settings: Settings,
     /// All softwires.
     pub table: Arc<BindingTable>,
+    /// What is known of the stations on both links: shared with the snapshots before and after.
+    pub(super) neighbours: Neighbours,
     /// The largest segment that TCP may announce (E10).
     pub(super) most_segment: Option<u16>,
     martians: Martians,
@@ -42,6 +48,16 @@ impl Snapshot {
     /// Works out what the fast path needs.
     #[must_use]
     pub fn new(settings: Settings, table: Arc<BindingTable>) -> Self {
+        Self::following(None, settings, table)
+    }
+
+    /// The same for what takes the place of `self`: what is known of the neighbours stays known.
+    #[must_use]
+    pub fn successor(&self, settings: Settings, table: Arc<BindingTable>) -> Self {
+        Self::following(Some(self), settings, table)
+    }
+
+    fn following(old: Option<&Self>, settings: Settings, table: Arc<BindingTable>) -> Self {
         let internal = settings.internal.addresses.iter().map(Ipv6Net::addr);
         let own: Vec<Ipv6Addr> = internal.chain([settings.internal.link_local]).collect();
         let ours = own.iter().chain(&settings.br_addresses);
@@ -53,6 +69,7 @@ impl Snapshot {
             mark(&mut special_octets, net.addr().octets()[0]);
         }
         Self {
+            neighbours: Neighbours::new(&settings, old.map(|old| &old.neighbours)),
             most_segment: settings.most_segment(),
             martians,
             special_octets,
@@ -119,12 +136,46 @@ impl Snapshot {
         self.settings.policy.icmpv4_source.or_else(first).unwrap_or(Ipv4Addr::UNSPECIFIED)
     }
 
+    /// The MAC address of what gets everything that leaves on this side, fixed or resolved (N3).
+    #[inline]
+    #[must_use]
+    pub(super) fn next_hop_mac(&self, side: Side) -> Option<MacAddr> {
+        self.fixed_next_hop(side).or_else(|| self.neighbours.chosen(side)?.mac())
+    }
+
+    /// The MAC address that is given for a side's next hop.
+    pub(super) fn fixed_next_hop(&self, side: Side) -> Option<MacAddr> {
+        match side {
+            Side::External => fixed(&self.settings.external.next_hop),
+            Side::Internal => fixed(&self.settings.internal.next_hop),
+        }
+    }
+
+    /// What is wrong on the links now, for somebody to look after (N1, N2, N3).
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        alarms::of(self)
+    }
+
+    /// How a side's next hops are, the preferred one first.
+    #[must_use]
+    pub fn next_hops(&self, side: Side) -> Vec<NextHopStatus> {
+        alarms::next_hops(self, side)
+    }
+
     /// The link of one side.
     pub(super) fn link(&self, side: Side) -> &super::settings::Link {
         match side {
             Side::External => &self.settings.external.link,
             Side::Internal => &self.settings.internal.link,
         }
+    }
+}
+
+fn fixed<A>(next_hop: &NextHop<A>) -> Option<MacAddr> {
+    match next_hop {
+        NextHop::Fixed(mac) => Some(*mac),
+        NextHop::Addresses(_) => None,
     }
 }
 

@@ -41,23 +41,32 @@ pub(super) struct Tunnelled {
 
 /// A usual packet from the Internet.
 #[inline(always)]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn from_internet(snapshot: &Snapshot, frame: &[u8]) -> Option<(Place, Key)> {
     let start = packet_start(&snapshot.settings.external.link, Side::External, frame)?;
     let (head, len) = ipv4(frame.get(start..)?)?;
     let ordinary = snapshot.is_ordinary_octet(head[12]) & snapshot.is_ordinary_octet(head[16]);
-    ordinary.then(|| (Place { start, len }, key(head, DESTINATION)))
+    let usual = ordinary
+        && snapshot.settings.filters.admits(Side::External, frame.get(start..start + len)?);
+    usual.then(|| (Place { start, len }, key(head, DESTINATION)))
 }
 
 /// A usual packet from a B4.
 #[inline(always)]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn from_b4(snapshot: &Snapshot, frame: &[u8]) -> Option<Tunnelled> {
     let outer = packet_start(&snapshot.settings.internal.link, Side::Internal, frame)?;
-    let (head, payload) = frame.get(outer..)?.split_first_chunk::<{ ipv6::HEADER }>()?;
+    let packet = frame.get(outer..)?;
+    let (head, payload) = packet.split_first_chunk::<{ ipv6::HEADER }>()?;
     let payload = payload.get(..usize::from(u16::from_be_bytes([head[4], head[5]])))?;
     if (head[0] >> 4 != 6) | (head[6] != protocol::IPV4) {
         return None;
     }
     let (inner, len) = ipv4(payload)?;
+    let packet = packet.get(..ipv6::HEADER + payload.len())?;
+    if !snapshot.settings.filters.admits(Side::Internal, packet) {
+        return None;
+    }
     let inner_place = Place { start: outer + ipv6::HEADER, len };
     Some(Tunnelled { outer: outer as u16, inner: inner_place, key: key(inner, SOURCE) })
 }
@@ -75,7 +84,8 @@ fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
         Side::External => ethertype::IPV4,
         Side::Internal => ethertype::IPV6,
     };
-    let is_ours = first_eight(head) >> 16 == link.mac.to_u64();
+    // All of the destination, and the source's bit that would make it a group.
+    let is_ours = first_eight(head) & 0xffff_ffff_ffff_0100 == link.mac.to_u64() << 16;
     (is_ours & tag_fits & (kind == carried)).then_some(start)
 }
 

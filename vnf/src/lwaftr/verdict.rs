@@ -1,5 +1,6 @@
 //! What becomes of a frame.
 
+use super::fragment_ports::FlowId;
 use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::{ipv4, ipv6};
@@ -21,6 +22,27 @@ pub enum Verdict {
     Ignore(IgnoreReason),
     /// It ends here, for a reason to count.
     Drop(DropReason),
+}
+
+/// Why a packet is not looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its fate is known without that.
+    Ends(Verdict),
+    /// It waits for the first fragment of its packet, which has the port (F2, F3).
+    AwaitsFirst(FlowId),
+}
+
+impl From<Verdict> for Stop {
+    fn from(verdict: Verdict) -> Self {
+        Self::Ends(verdict)
+    }
+}
+
+impl From<DropReason> for Stop {
+    fn from(reason: DropReason) -> Self {
+        Self::Ends(reason.into())
+    }
 }
 
 impl From<DropReason> for Verdict {

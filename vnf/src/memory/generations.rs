@@ -7,10 +7,13 @@
 //! generation. Readers never wait, and never free.
 
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Release},
-};
+#[cfg(not(lwaftr_loom))]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+// One that a model checker can follow (vnf/tests/generations.rs).
+#[cfg(lwaftr_loom)]
+use loom::sync::atomic::AtomicU64;
 
 /// A reader's newest report, on a cache line of its own.
 #[derive(Debug, Default)]

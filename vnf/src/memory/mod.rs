@@ -2,6 +2,7 @@
 //! the generations by which the publisher knows what no worker can still hold.
 #![allow(unsafe_code)]
 
+pub(crate) mod code;
 mod generations;
 mod prefetch;
 mod region;

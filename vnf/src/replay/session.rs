@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::frame::{BURST, Burst, HeapFrame, HeapPool, TxBurst, TxQueue};
-use crate::lwaftr::{NextHops, Relay, RelayParts, Settings, Snapshot};
+use crate::lwaftr::{Relay, RelayParts, Settings, Snapshot};
 use crate::side::Side;
 use crate::softwire::BindingTable;
 use crate::telemetry::{InterfaceTotals, WorkerCounters};
@@ -63,10 +63,10 @@ impl Session {
         let relay = Relay::new(RelayParts {
             pool: HeapPool,
             counters: counters.clone(),
-            next_hops: Arc::new(NextHops::default()),
             worker: 0,
             workers: 1,
             runs_timers: true,
+            announces: false,
             seed: options.seed,
         });
         let snapshot = Arc::new(Snapshot::new(settings, table));
@@ -112,6 +112,12 @@ impl Session {
     /// What was sent since the last call, in order.
     pub fn take_output(&mut self) -> Vec<(Side, Vec<u8>)> {
         std::mem::take(&mut self.output)
+    }
+
+    /// What runs: what it knows of neighbours, and what is wrong with them.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// The counters so far.

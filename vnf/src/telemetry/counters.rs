@@ -170,6 +170,8 @@ interface_counters! {
     out_bytes = "out-bytes",
     /// ICMP errors and answers that a rate limit held back (I6).
     suppressed_errors = "suppressed-errors",
+    /// Frames that showed that another station has an address of ours (N1, N2).
+    address_conflicts = "address-conflicts",
 }
 
 impl InterfaceTotals {

@@ -54,6 +54,8 @@ reasons! {
         VlanMismatch = "vlan-mismatch",
         /// A unicast frame to a MAC address that is not ours (P1).
         NotOurMac = "not-our-mac",
+        /// A frame whose source is a group address: nobody to answer (P1).
+        BadSourceMac = "bad-source-mac",
         /// An IP packet to forward in a broadcast or multicast frame (P1).
         MulticastFrame = "multicast-frame",
         /// An EtherType this side does not carry (P1).
@@ -86,14 +88,32 @@ reasons! {
         NotForUs = "not-for-us",
         /// A protocol that our own addresses do not serve (D1, N4).
         UnsupportedProtocol = "unsupported-protocol",
-        /// A fragment of a tunnelled packet; reassembly is not there yet (F1).
-        Ipv6Fragment = "ipv6-fragment",
+        /// An IPv6 fragment that is none: no data, an odd length in the middle, or an end beyond 65535 (F1).
+        Ipv6FragmentMalformed = "ipv6-fragment-malformed",
+        /// Fragments of a tunnelled packet that overlap or contradict each other, and all others of it (F1).
+        Ipv6FragmentOverlap = "ipv6-fragment-overlap",
+        /// An exact copy of a fragment that waits already (F1).
+        Ipv6FragmentDuplicate = "ipv6-fragment-duplicate",
+        /// A tunnelled packet in more fragments than `max-fragments` (F1).
+        Ipv6FragmentTooMany = "ipv6-fragment-too-many",
+        /// A fragment that had to make room for newer ones of its source, or of all (F1, `[fragments]`).
+        Ipv6FragmentLimit = "ipv6-fragment-limit",
+        /// A fragment whose packet was not complete in time (F1, key `timeout`).
+        Ipv6FragmentTimeout = "ipv6-fragment-timeout",
         /// A transport header shorter than its ports (P2).
         TransportTruncated = "transport-truncated",
         /// A protocol without ports to or from a shared address (E1, D2).
         PortLessProtocol = "port-less-protocol",
-        /// An IPv4 fragment to or from a shared address; learning is not there yet (F2, F3).
-        Ipv4Fragment = "ipv4-fragment",
+        /// An IPv4 first fragment, to or from a shared address, too short for the header it should tell (F4).
+        Ipv4FragmentTiny = "ipv4-fragment-tiny",
+        /// A TCP fragment, to or from a shared address, that would overwrite its packet's header (F4).
+        Ipv4FragmentOverlap = "ipv4-fragment-overlap",
+        /// An IPv4 fragment that would have to wait for its first while too many wait (F2, F3).
+        Ipv4FragmentLimit = "ipv4-fragment-limit",
+        /// An IPv4 fragment whose first did not come in time, so that nobody knows whose it is (F2, F3).
+        Ipv4FragmentTimeout = "ipv4-fragment-timeout",
+        /// An IPv4 fragment to an address of our own, where nothing is reassembled (N4).
+        Ipv4FragmentToUs = "ipv4-fragment-to-us",
         /// Nobody owns the destination address and port (E7, D6).
         NoSoftwire = "no-softwire",
         /// Congestion was marked on a tunnel header whose inner packet knows no such mark (D3).
@@ -106,7 +126,7 @@ reasons! {
         SourceWrongBr = "source-wrong-br",
         /// TTL 0 or 1 on arrival (E6, D4).
         TtlExpired = "ttl-expired",
-        /// Larger than the MTU ahead, and must not be fragmented (E8, D5).
+        /// Larger than the MTU ahead, and must not or cannot be fragmented (E8, D5).
         TooBig = "too-big",
         /// From one B4 to another, with `hairpinning = "drop"` (D6).
         HairpinDenied = "hairpin-denied",
@@ -132,6 +152,10 @@ reasons! {
         ArpMalformed = "arp-malformed",
         /// A neighbour discovery message that RFC 4861 says to discard (N2).
         NdpMalformed = "ndp-malformed",
+        /// It does not match the `ingress-filter` of the interface it came by (Q1).
+        FilterIngress = "filter-ingress",
+        /// It does not match the `egress-filter` of the interface it would have left by (Q1).
+        FilterEgress = "filter-egress",
         /// The next hop's MAC address is not known (yet) (N3).
         NextHopUnresolved = "next-hop-unresolved",
         /// Over a rate limit: an echo request to ourselves, or `icmpv4-rate` (I1, I6).

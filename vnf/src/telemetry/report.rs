@@ -3,10 +3,14 @@
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use super::{DropReason, Example, IgnoreReason, InterfaceTotals, PacketBytes, WorkerCounters};
+use super::alarms::alarms_text;
+use super::{
+    DropReason, Example, IgnoreReason, InterfaceTotals, NextHopStatus, PacketBytes, WorkerCounters,
+};
 use crate::side::Side;
 
 /// What a port itself lost: frames that no worker ever saw, or that it failed to send.
@@ -56,6 +60,14 @@ pub fn stats_json<W: Borrow<WorkerCounters>>(
         })
         .collect();
     json!({"interfaces": interfaces, "workers": workers, "softwires": softwires})
+}
+
+/// Adds to them what is wrong on the links, and how the next hops of each side are.
+pub fn add_links(stats: &mut Value, alarms: Value, next_hops: [Vec<NextHopStatus>; 2]) {
+    stats["alarms"] = alarms;
+    for (side, hops) in Side::BOTH.into_iter().zip(next_hops) {
+        stats["next-hops"][side.name()] = hops.iter().map(NextHopStatus::to_json).collect();
+    }
 }
 
 /// Both interfaces' counters, summed over these workers.
@@ -120,7 +132,7 @@ fn reasons_json(names: impl Iterator<Item = &'static str>, counts: &[PacketBytes
 #[must_use]
 pub fn stats_text(stats: &Value, examples: bool) -> String {
     let sides = Side::BOTH.map(|side| &stats["interfaces"][side.name()]);
-    let mut text = String::new();
+    let mut text = alarms_text(&stats["alarms"], SystemTime::now());
     let mut row = |name: &str, cells: [String; 2]| {
         let [external, internal] = cells;
         _ = writeln!(text, "{name:<22}{external:>20}{internal:>20}");
@@ -205,6 +217,7 @@ fn digits(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::AlarmKind;
     use std::sync::Arc;
 
     fn two_workers() -> [Arc<WorkerCounters>; 2] {
@@ -299,6 +312,11 @@ mod tests {
         let ignored = IgnoreReason::ALL.iter().map(|reason| (reason.name(), reason.meaning()));
         for (name, meaning) in drops.chain(ignored) {
             let line = format!("| `{name}` | {} |", meaning.trim());
+            assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
+        }
+        for alarm in AlarmKind::ALL {
+            let (name, meaning) = (alarm.name(), alarm.meaning().trim());
+            let line = format!("| `{name}` | {meaning} | {} |", alarm.remedy());
             assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
         }
         let counters = InterfaceTotals::default().named().into_iter().map(|(name, _)| name);

@@ -20,8 +20,14 @@ pub const PARAMETER_PROBLEM: u8 = 4;
 pub const ECHO_REQUEST: u8 = 128;
 /// Echo reply.
 pub const ECHO_REPLY: u8 = 129;
-/// Multicast listener query, report and done (RFC 2710), and version 2's report (RFC 3810).
-pub const LISTENER: [u8; 4] = [130, 131, 132, 143];
+/// Multicast listener query.
+pub const LISTENER_QUERY: u8 = 130;
+/// Multicast listener report (RFC 2710).
+pub const LISTENER_REPORT_1: u8 = 131;
+/// Multicast listener report of version 2 (RFC 3810).
+pub const LISTENER_REPORT_2: u8 = 143;
+/// All of multicast listener discovery: query, report and done, and version 2's report.
+pub const LISTENER: [u8; 4] = [LISTENER_QUERY, LISTENER_REPORT_1, 132, LISTENER_REPORT_2];
 /// Router solicitation.
 pub const ROUTER_SOLICITATION: u8 = 133;
 /// Router advertisement.
@@ -38,6 +44,8 @@ pub const PORT_UNREACHABLE: u8 = 4;
 /// Code of [`UNREACHABLE`]: source address failed ingress policy.
 pub const SOURCE_POLICY: u8 = 5;
 
+/// Code of [`TIME_EXCEEDED`]: fragments were missing.
+pub const REASSEMBLY_TIMEOUT: u8 = 1;
 /// Code of [`PARAMETER_PROBLEM`]: an option that is not known.
 pub const UNKNOWN_OPTION: u8 = 2;
 

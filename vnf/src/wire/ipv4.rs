@@ -132,6 +132,18 @@ impl<'a> Ipv4<'a> {
         be16(self.head, 6) & OFFSET != 0
     }
 
+    /// Where in its packet a fragment's payload starts, in bytes.
+    #[must_use]
+    pub fn fragment_offset(&self) -> usize {
+        usize::from(be16(self.head, 6) & OFFSET) * 8
+    }
+
+    /// What fragments of one packet have in common, besides addresses and protocol.
+    #[must_use]
+    pub fn identification(&self) -> u16 {
+        be16(self.head, 4)
+    }
+
     /// Time to live.
     #[inline]
     #[must_use]
@@ -275,7 +287,8 @@ impl FragmentHeader {
     }
 
     /// Writes it for a fragment of `payload` bytes, `offset` bytes into the packet that is cut, and
-    /// returns what follows. A fragment that is cut further keeps its place in the whole.
+    /// returns what follows. A fragment that is cut further keeps its place in the whole; `None`
+    /// when that is beyond what an offset can say.
     pub fn write<'a>(
         &self,
         out: &'a mut [u8],
@@ -289,8 +302,11 @@ impl FragmentHeader {
         let old = be16(head, 6);
         let more = if is_last { old & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
         let place = (old & OFFSET) + (offset / 8) as u16;
+        if place > OFFSET {
+            return None;
+        }
         head[2..4].copy_from_slice(&((self.len + payload) as u16).to_be_bytes());
-        head[6..8].copy_from_slice(&(more | place & OFFSET).to_be_bytes());
+        head[6..8].copy_from_slice(&(more | place).to_be_bytes());
         head[10..12].fill(0);
         let sum = Sum::default().bytes(header).finish();
         header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());

@@ -141,7 +141,7 @@ impl<'a> Ipv6<'a> {
         let upper = Upper { protocol: self.next_header(), payload: self.payload };
         match upper.protocol {
             protocol::HOP_BY_HOP | protocol::DESTINATION_OPTIONS | protocol::ROUTING => {
-                walk(upper, true)
+                walk(upper, Some(HEADER))
             }
             _ => Ok(upper),
         }
@@ -149,12 +149,13 @@ impl<'a> Ipv6<'a> {
 
     /// The same without a look at what the headers say: what would this packet carry?
     pub fn upper_unchecked(&self) -> Result<Upper<'a>, Malformed> {
-        walk(Upper { protocol: self.next_header(), payload: self.payload }, false)
+        walk(Upper { protocol: self.next_header(), payload: self.payload }, None)
     }
 }
 
+/// Walks from `at` on, and checks what the headers say if told where in the packet they start.
 #[cold]
-fn walk(mut at: Upper<'_>, check: bool) -> Result<Upper<'_>, Malformed> {
+fn walk(mut at: Upper<'_>, check_from: Option<usize>) -> Result<Upper<'_>, Malformed> {
     let mut walked = 0;
     for count in 0..=CHAIN_HEADERS {
         let kind = at.protocol;
@@ -173,13 +174,13 @@ fn walk(mut at: Upper<'_>, check: bool) -> Result<Upper<'_>, Malformed> {
             break;
         }
         let (header, rest) = at.payload.split_at_checked(len).ok_or(Malformed::Truncated)?;
-        if !check {
-            // Only its length matters.
-        } else if kind == protocol::ROUTING {
-            check_routing(header)?;
-        } else {
-            let start = HEADER + walked - len + 2;
-            check_options(header.get(2..).unwrap_or_default(), start as u32)?;
+        if let Some(from) = check_from {
+            if kind == protocol::ROUTING {
+                check_routing(header)?;
+            } else {
+                let start = from + walked - len + 2;
+                check_options(header.get(2..).unwrap_or_default(), start as u32)?;
+            }
         }
         at = Upper { protocol: next, payload: rest };
     }
@@ -261,6 +262,56 @@ pub fn write_fragment_header(
     head[..2].copy_from_slice(&[next_header, 0]);
     head[2..4].copy_from_slice(&((offset & !7) as u16 | u16::from(more)).to_be_bytes());
     head[4..8].copy_from_slice(&identification.to_be_bytes());
+}
+
+/// A fragment header and what follows it (RFC 8200 section 4.5).
+#[derive(Debug, Clone, Copy)]
+pub struct Fragment<'a> {
+    /// What the fragmented part starts with, if this is the first fragment.
+    pub next_header: u8,
+    /// Where in the fragmented part its data belong, in bytes.
+    pub offset: usize,
+    /// More fragments follow.
+    pub more: bool,
+    /// What fragments of one packet have in common, besides addresses.
+    pub identification: u32,
+    /// The fragment's data.
+    pub data: &'a [u8],
+}
+
+impl<'a> Fragment<'a> {
+    /// Reads the header at the start of `payload`; `None` when it is cut short.
+    #[must_use]
+    pub fn parse(payload: &'a [u8]) -> Option<Self> {
+        let (head, data) = payload.split_first_chunk::<FRAGMENT_HEADER>()?;
+        let field = be16(head, 2);
+        Some(Self {
+            next_header: head[0],
+            offset: usize::from(field & !7),
+            more: field & 1 != 0,
+            identification: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
+            data,
+        })
+    }
+
+    /// A whole packet with a fragment header (RFC 6946).
+    #[must_use]
+    pub fn is_atomic(&self) -> bool {
+        self.offset == 0 && !self.more
+    }
+}
+
+/// Walks the headers of a fragmented part that is whole again, and starts with `next_header` at
+/// `start` in its packet. Hop-by-hop options are never fragmented.
+pub fn upper_of_fragments(
+    next_header: u8,
+    payload: &[u8],
+    start: usize,
+) -> Result<Upper<'_>, Malformed> {
+    if next_header == protocol::HOP_BY_HOP {
+        return Err(Malformed::ChainTooLong);
+    }
+    walk(Upper { protocol: next_header, payload }, Some(start))
 }
 
 /// What a first fragment's header and payload are: the protocol and what follows. `None` for later

@@ -11,6 +11,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 mod mac;
+pub mod mld;
 pub mod ndp;
 pub mod tcp;
 pub mod transport;

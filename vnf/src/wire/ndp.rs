@@ -7,11 +7,11 @@ use super::{MacAddr, icmpv6};
 /// Hop limit that shows a message has not crossed a router.
 pub const HOP_LIMIT: u8 = 255;
 
-/// Bytes of a message with one link-layer address option.
-pub const LEN: usize = 32;
-
 /// Bytes before the options.
 const FIXED: usize = 24;
+
+/// Bytes of a link-layer address option.
+const OPTION: usize = 8;
 
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
@@ -85,23 +85,37 @@ impl Neighbour {
         options.is_empty().then_some(Self { kind, target, link_layer })
     }
 
-    /// Writes the message, its checksum included.
-    pub fn write(&self, message: &mut [u8; LEN], source: Ipv6Addr, destination: Ipv6Addr) {
-        *message = [0; LEN];
-        message[8..24].copy_from_slice(&self.target.octets());
+    /// Bytes of the message.
+    #[must_use]
+    pub const fn message_len(&self) -> usize {
+        if self.link_layer.is_some() { FIXED + OPTION } else { FIXED }
+    }
+
+    /// Writes the message, its checksum included; `None` when `message` is not [`Self::message_len`]
+    /// bytes long.
+    #[must_use]
+    pub fn write(&self, message: &mut [u8], source: Ipv6Addr, destination: Ipv6Addr) -> Option<()> {
+        let (fixed, options) = message.split_first_chunk_mut::<FIXED>()?;
+        *fixed = [0; FIXED];
+        fixed[8..].copy_from_slice(&self.target.octets());
         let (kind, option) = match self.kind {
             Kind::Solicitation => (icmpv6::NEIGHBOUR_SOLICITATION, SOURCE_LINK_LAYER),
             Kind::Advertisement { router, solicited, over_ride } => {
-                message[4] =
+                fixed[4] =
                     u8::from(router) << 7 | u8::from(solicited) << 6 | u8::from(over_ride) << 5;
                 (icmpv6::NEIGHBOUR_ADVERTISEMENT, TARGET_LINK_LAYER)
             }
         };
-        if let Some(mac) = self.link_layer {
-            message[24..26].copy_from_slice(&[option, 1]);
-            message[26..32].copy_from_slice(&mac.0);
+        match (self.link_layer, options) {
+            (Some(MacAddr([a, b, c, d, e, f])), option_bytes) => {
+                let option_bytes: &mut [u8; OPTION] = option_bytes.try_into().ok()?;
+                *option_bytes = [option, 1, a, b, c, d, e, f];
+            }
+            (None, []) => {}
+            (None, _) => return None,
         }
         icmpv6::write(message, kind, 0, source, destination);
+        Some(())
     }
 }
 
@@ -118,8 +132,14 @@ mod tests {
         };
         let kind = Kind::Advertisement { router: true, solicited: true, over_ride: false };
         for neighbour in [solicitation, Neighbour { kind, ..solicitation }] {
-            let mut message = [0; LEN];
-            neighbour.write(&mut message, "fe80::1".parse().unwrap(), "fe80::2".parse().unwrap());
+            let mut message = [0; 32];
+            let (from, to) = ("fe80::1".parse().unwrap(), "fe80::2".parse().unwrap());
+            let bare = Neighbour { link_layer: None, ..neighbour };
+            assert_eq!(bare.write(&mut message, from, to), None);
+            assert_eq!(neighbour.write(&mut message[..31], from, to), None);
+            bare.write(&mut message[..bare.message_len()], from, to).unwrap();
+            assert_eq!(Neighbour::parse(&message[..bare.message_len()]), Some(bare));
+            neighbour.write(&mut message, from, to).unwrap();
             assert_eq!(Neighbour::parse(&message), Some(neighbour));
             assert_eq!(Neighbour::parse(&message[..24]).unwrap().link_layer, None);
             assert_eq!(Neighbour::parse(&message[..31]), None);

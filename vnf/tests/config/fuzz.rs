@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::{BASE, TABLE, load};
+use crate::judge::taken_or_refused;
+use crate::{BASE, TABLE};
 
 /// Replaces, removes, doubles and inserts pieces of a text.
 fn mutated(text: &str, edits: &[(u8, prop::sample::Index, Vec<u8>)]) -> Vec<u8> {
@@ -30,19 +31,6 @@ fn edits() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, Vec<u8>)>> {
         "[\\[\\]{}=\",.#:0-9a-f \n]{0,5}".prop_map(String::into_bytes),
     ];
     prop::collection::vec((any::<u8>(), any::<prop::sample::Index>(), piece), 1..6)
-}
-
-/// Whatever a file holds, it is taken or refused with words; each message has a line that is there.
-fn taken_or_refused(toml: &[u8], csv: &[u8]) {
-    let Err(text) = load(toml, csv) else { return };
-    assert!(!text.is_empty());
-    for message in text.lines().filter(|line| !line.starts_with("and ")) {
-        let (file, rest) = message.split_once(':').unwrap();
-        let bytes = if file == "relay.toml" { toml } else { csv };
-        let lines = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count();
-        let line: usize = rest.split_once(':').unwrap().0.parse().unwrap();
-        assert!((1..=lines).contains(&line), "{message}");
-    }
 }
 
 proptest! {

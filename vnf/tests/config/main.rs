@@ -1,17 +1,18 @@
 //! The configuration from outside: what is accepted and what it means.
 
 mod fuzz;
+mod judge;
 mod manual;
 mod messages;
 mod table;
 
-use std::fs;
 use std::path::Path;
 
-use tempfile::TempDir;
-use vnf::config::{self, Config};
+use vnf::config;
 use vnf::lwaftr::{Dscp, FlowLabel, NextHop, Policy};
 use vnf::wire::MacAddr;
+
+use judge::load;
 
 /// A valid configuration; its lines are numbered in the messages below.
 const BASE: &str = r#"[external]
@@ -36,17 +37,6 @@ ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6
 203.0.113.7,6,6,0,2001:db8:0:200::1,2001:db8:ffff::1
 203.0.113.7,6,6,1,2001:db8:0:201::1
 ";
-
-/// Loads a configuration and its table from a directory of their own. The directory's name is
-/// taken out of the messages.
-fn load(toml: &[u8], csv: &[u8]) -> Result<Config, String> {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("relay.toml");
-    fs::write(&path, toml).unwrap();
-    fs::write(directory.path().join("table.csv"), csv).unwrap();
-    let prefix = format!("{}/", directory.path().display());
-    config::load(&path).map_err(|errors| errors.to_string().replace(&prefix, ""))
-}
 
 /// `BASE` with `old` replaced by `new`.
 fn changed(old: &str, new: &str) -> String {
@@ -75,7 +65,7 @@ fn the_base_is_right_and_means_what_it_says() {
     let macs = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];
     let settings = config.settings(macs[0], macs[1]);
     assert_eq!(settings.external.link.mac, macs[0]);
-    assert_eq!(settings.external.next_hop, NextHop::Address([192, 0, 2, 1].into()));
+    assert_eq!(settings.external.next_hop, NextHop::Addresses(vec![[192, 0, 2, 1].into()]));
     assert_eq!(settings.internal.link_local, macs[1].link_local());
     assert_eq!(settings.internal.link.mtu, 1540);
     assert!(!settings.on_a_stick);
@@ -175,9 +165,19 @@ fn off_link_next_hops_are_taken_where_that_is_meant() {
         ("next-hop = \"2001:db8:0:1::1\"", "next-hop = \"2001:db8:9::1\"\non-link = true"),
         ("next-hop = \"2001:db8:0:1::1\"", "next-hop = \"fe80::1\""),
         ("next-hop = \"192.0.2.1\"", "next-hop-mac = \"02:00:00:00:00:01\""),
+        ("next-hop = \"192.0.2.1\"", "next-hop = []\nnext-hop-mac = \"02:00:00:00:00:01\""),
     ] {
         load(changed(old, new).as_bytes(), TABLE.as_bytes()).unwrap();
     }
+}
+
+#[test]
+fn next_hops_keep_their_order() {
+    let toml = changed("next-hop = \"192.0.2.1\"", "next-hop = [\"192.0.2.9\", \"192.0.2.1\"]");
+    let config = load(toml.as_bytes(), TABLE.as_bytes()).unwrap();
+    let settings = config.settings(MacAddr::default(), MacAddr::default());
+    let addresses = [[192, 0, 2, 9].into(), [192, 0, 2, 1].into()];
+    assert_eq!(settings.external.next_hop, NextHop::Addresses(addresses.into()));
 }
 
 #[test]

@@ -90,6 +90,26 @@ fn every_mistake_has_its_message() {
         ),
         (
             "next-hop = \"192.0.2.1\"",
+            "next-hop = []",
+            "relay.toml:4: external.next-hop: is empty: the address of the router on this side, or a list",
+        ),
+        (
+            "next-hop = \"192.0.2.1\"",
+            "next-hop = [\"192.0.2.1\", \"192.0.2.3\", \"192.0.2.1\"]",
+            "relay.toml:4: external.next-hop: names 192.0.2.1 twice: each router once, the preferred one first",
+        ),
+        (
+            "next-hop = \"192.0.2.1\"",
+            "next-hop = [\"192.0.2.1\", \"192.0.2.2\"]",
+            "relay.toml:4: external.next-hop: 192.0.2.2 is our own address: the address of the router towards the Internet",
+        ),
+        (
+            "next-hop = \"2001:db8:0:1::1\"",
+            "next-hop = [\"2001:db8:0:1::11\", \"2001:db8:0:1::12\", \"2001:db8:0:1::13\", \"2001:db8:0:1::14\", \"2001:db8:0:1::15\", \"2001:db8:0:1::16\", \"2001:db8:0:1::17\", \"2001:db8:0:1::18\", \"2001:db8:0:1::19\"]",
+            "relay.toml:8: internal.next-hop: names 9 routers: at most 8",
+        ),
+        (
+            "next-hop = \"192.0.2.1\"",
             "next-hop = \"192.0.2.2\"",
             "relay.toml:4: external.next-hop: 192.0.2.2 is our own address: the address of the router towards the Internet",
         ),
@@ -158,6 +178,11 @@ fn every_mistake_has_its_message() {
             "[external]",
             "[instance]\ncontrol-socket = \"x.sock\"\n[external]",
             "relay.toml:2: instance.control-socket: is a relative path: a path that starts with \"/\", as other programs look for it",
+        ),
+        (
+            "[external]",
+            "[instance]\ncrash-directory = \"crash\"\n[external]",
+            "relay.toml:2: instance.crash-directory: is a relative path: a path that starts with \"/\", to be found after a crash",
         ),
         (
             "[policy]",
@@ -344,4 +369,57 @@ fn every_mistake_in_a_table_has_its_message() {
             "ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6"
         )
     );
+}
+
+/// Q1: a filter's message shows the expression and points into it.
+#[test]
+fn a_filter_that_is_wrong_is_shown_with_the_place() {
+    let cases = [
+        (
+            "tcp prot 80",
+            "relay.toml:9: internal.ingress-filter: \"prot\" cannot stand here: an expression as \
+             tcpdump takes it, see pcap-filter(7)\n    tcp prot 80\n        ^^^^",
+        ),
+        (
+            "udp and (port 53",
+            "relay.toml:9: internal.ingress-filter: ends too early: an expression as tcpdump takes \
+             it, see pcap-filter(7)\n    udp and (port 53\n                    ^",
+        ),
+        (
+            "host 192.0.2.300",
+            "relay.toml:9: internal.ingress-filter: invalid IPv4 address '192.0.2.300'\n    \
+             host 192.0.2.300\n         ^^^^^^^^^^^",
+        ),
+        (
+            "ip6 protochain 6",
+            "relay.toml:9: internal.ingress-filter: needs a loop, which cannot be converted to \
+             machine code: protochain walks a chain of headers; proto looks at the first one only\n    \
+             ip6 protochain 6\n        ^^^^^^^^^^",
+        ),
+        (
+            "vlan 5",
+            "relay.toml:9: internal.ingress-filter: no VLAN support for Raw IP: filters see packets \
+             from their IPv4 or IPv6 header on\n    vlan 5\n    ^^^^",
+        ),
+    ];
+    for (expression, expected) in cases {
+        assert_eq!(messages("mtu = 1540", &format!("ingress-filter = \"{expression}\"")), expected);
+    }
+    let kind = "must be a filter expression, like \"udp port 53\"";
+    for value in ["\"\"", "7", "\"  \""] {
+        let text = messages("mtu = 1540", &format!("egress-filter = {value}"));
+        assert!(text.starts_with("relay.toml:9: internal.egress-filter: "), "{text}");
+        assert!(text.ends_with(kind), "{text}");
+    }
+}
+
+/// Q1: an expression may go over several lines, and is one line wherever it is shown.
+#[test]
+fn a_filter_may_go_over_several_lines() {
+    let text =
+        changed("mtu = 1540", "mtu = 1540\negress-filter = \"\"\"\nip6\n  and less 100\"\"\"");
+    let config = load(text.as_bytes(), TABLE.as_bytes()).unwrap();
+    let filter = config.internal.egress_filter.unwrap();
+    assert_eq!(filter.expression(), "ip6 and less 100");
+    assert!(config.internal.ingress_filter.is_none());
 }

@@ -49,6 +49,7 @@ class Frame:
     def __init__(self, side, data, time):
         self.side, self.data, self.time = side, data, time
         self.fate, self.reason, self.sent = None, None, []
+        self.whole = None  # What fragments became, if this is no frame that arrives.
 
     def _ends(self, fate, *sent):
         assert self.fate is None, "a frame has one fate"
@@ -64,6 +65,10 @@ class Frame:
         """Leaves on the interface it came from, to another B4, likewise."""
         self._ends("hairpinned-packets", *self._in_pieces(self.side, pieces))
         self._waits(after)
+
+    def absorbed(self):
+        """Becomes part of the packet that `Case.reassembled` says."""
+        self._ends("absorbed-packets")
 
     def held(self):
         """Still waits when all is over."""
@@ -89,6 +94,10 @@ class Frame:
         side = 1 - self.side if report_side is None else report_side
         self._ends("consumed-packets",
                    *([] if report is None else [(side, "originated-packets", report)]))
+
+    def conflicting(self):
+        """Shows that another station has an address of ours: an alarm, and a counter."""
+        self._ends("conflict")
 
     def ignored(self, reason):
         """Is other people's business."""
@@ -117,10 +126,12 @@ class Case:
                          "next-hop-mac": world.NEXT_HOP6_MAC}
         self.br_addresses = [world.BR1, world.BR2]
         self.policy = {"flow-label": 0}
+        self.fragments = {}
         self.softwires = list(world.SOFTWIRES)
         self.table_keys = {}  # Further keys of [softwires].
         self.table_file = None  # Text of a CSV table, instead of inline softwires.
         self.arguments = []
+        self.alarms = []  # Those that are raised in the end: (name, side, about).
         self.frames = []
         self.clock = 0
 
@@ -135,6 +146,13 @@ class Case:
     def from_b4(self, packet, spacing=SPACING):
         """A packet, frame or bytes that arrive on the internal side."""
         return self._arrives(INTERNAL, packet, spacing)
+
+    def reassembled(self, packet):
+        """The packet from a B4 that fragments before this were put together to, and its fate."""
+        frame = Frame(INTERNAL, None, self.clock)
+        frame.whole = from_wire(INTERNAL, packet)
+        self.frames.append(frame)
+        return frame
 
     def originates(self, side, packet):
         """What the relay sends at this moment without having received anything."""
@@ -182,11 +200,17 @@ def counters(frames, vlans):
         entry["packets"] += 1
         entry["bytes"] += size
 
-    def count_arrival(frame):
-        size = len(tagged(frame.data, vlans[frame.side]))
-        add(frame.side, "in-packets", 1)
-        add(frame.side, "in-bytes", size)
-        if frame.fate.startswith("drops"):
+    def count_fate(frame):
+        size = len(tagged(frame.data or frame.whole, vlans[frame.side]))
+        if frame.data is None:
+            add(frame.side, "reassembled-packets", 1)
+        else:
+            add(frame.side, "in-packets", 1)
+            add(frame.side, "in-bytes", size)
+        if frame.fate == "conflict":
+            add(frame.side, "consumed-packets", 1)
+            add(frame.side, "address-conflicts", 1)
+        elif frame.fate.startswith("drops"):
             add_reason(frame.side, "drops", frame.reason, size)
             if frame.fate == "drops-suppressed":
                 add(frame.side, "suppressed-errors", 1)
@@ -197,8 +221,8 @@ def counters(frames, vlans):
 
     for frame in frames:
         assert frame.fate, "a frame without a fate"
-        if frame.data is not None:
-            count_arrival(frame)
+        if frame.data is not None or frame.whole is not None:
+            count_fate(frame)
         for side, kind, data in frame.sent:
             add(side, "out-packets", 1)
             add(side, "out-bytes", len(tagged(data, vlans[side])))
@@ -241,6 +265,8 @@ def toml(c, wiring):
         for softwire in c.softwires:
             table("[[softwire]]", softwire)
     table("[policy]", c.policy)
+    if c.fragments:
+        table("[fragments]", c.fragments)
     return "\n".join(lines)
 
 
@@ -259,7 +285,9 @@ def write(c, directory, wiring_name, header):
                 for f in c.frames for to, _, data in f.sent if to == side]
         write_pcap(directory / f"{name}-in.pcap", came)
         write_pcap(directory / f"{name}-out.pcap", left)
-    (directory / "counters.json").write_text(json.dumps(counters(c.frames, vlans), indent=1))
+    alarms = [dict(zip(("name", "side", "about"), alarm)) for alarm in c.alarms]
+    stats = counters(c.frames, vlans) | {"alarms": alarms}
+    (directory / "counters.json").write_text(json.dumps(stats, indent=1))
     (directory / "case.json").write_text(json.dumps(header | {"arguments": c.arguments}, indent=1))
 
 

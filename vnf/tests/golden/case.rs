@@ -12,7 +12,7 @@ use crate::compare;
 pub(crate) struct Case {
     /// Theme, name and wiring.
     pub(crate) name: String,
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     numbers: String,
     description: String,
     arguments: Vec<String>,
@@ -46,7 +46,26 @@ impl Case {
 
     /// Replays the case; all that is wrong with it, as a text.
     pub(crate) fn run(&self) -> Result<(), String> {
-        let problems = self.problems();
+        self.verdict(self.problems())
+    }
+
+    /// Compares what came out of the case elsewhere.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn judge(&self, sent: &[Vec<Vec<u8>>; 2], counters: &Value) -> Result<(), String> {
+        self.verdict(self.differences(sent, counters))
+    }
+
+    /// What a command-line option of the case is set to.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn argument(&self, name: &str) -> Option<&str> {
+        let known = ["--next-hop-mac", "--until"];
+        let names = self.arguments.iter().step_by(2);
+        assert!(names.clone().all(|name| known.contains(&&**name)), "{:?}", self.arguments);
+        let position = names.clone().position(|option| option == name)?;
+        self.arguments.get(2 * position + 1).map(String::as_str)
+    }
+
+    fn verdict(&self, problems: Vec<String>) -> Result<(), String> {
         if problems.is_empty() {
             return Ok(());
         }
@@ -73,16 +92,21 @@ impl Case {
             let said = String::from_utf8_lossy(&output.stderr);
             return vec![format!("replay ended with {}\n{said}", output.status)];
         }
+        let sent = ["external", "internal"]
+            .map(|side| compare::frames(&self.directory.join(format!("{side}-got.pcap"))));
+        self.differences(&sent, &json(&self.directory.join("counters-got.json")))
+    }
+
+    fn differences(&self, sent: &[Vec<Vec<u8>>; 2], counters: &Value) -> Vec<String> {
         let mut problems = Vec::new();
-        for side in ["external", "internal"] {
+        for (side, got) in ["external", "internal"].into_iter().zip(sent) {
             let expected = compare::frames(&self.directory.join(format!("{side}-out.pcap")));
-            let got = compare::frames(&self.directory.join(format!("{side}-got.pcap")));
-            problems.extend(compare::captures(side, &expected, &got));
+            problems.extend(compare::captures(side, &expected, got));
         }
         let expected = json(&self.directory.join("counters.json"));
-        let got = json(&self.directory.join("counters-got.json"));
-        problems.extend(compare::counters(&expected, &got));
-        problems.extend(compare::identity(&got));
+        problems.extend(compare::counters(&expected, counters));
+        problems.extend(compare::alarms(&expected, counters));
+        problems.extend(compare::identity(counters));
         problems
     }
 }

@@ -49,14 +49,6 @@ def whole_address(c):
         c.from_b4(tunnel(packet, B4_WHOLE)).forwarded(aged(packet))
 
 
-@case("F3", "Fragments from a shared address need learning, which is not there yet")
-def shared_address_fragments(c):
-    first = ip(SHARED, HOST, flags="MF", proto=17) / UDP(sport=PORT_12, dport=9) / data(64)
-    last = ip(SHARED, HOST, frag=9, proto=17) / data(8)
-    for packet in (first, last):
-        c.from_b4(tunnel(packet)).dropped("ipv4-fragment")
-
-
 @case("D2 P2", "The inner transport header is not complete")
 def transport_truncated(c):
     for protocol in (6, 17, 33, 132, 136):

@@ -55,14 +55,6 @@ def whole_address_fragments(c):
         c.from_internet(packet).forwarded(encapsulated(aged(packet), B4_WHOLE))
 
 
-@case("E9", "Fragments to a shared address need learning, which is not there yet")
-def shared_address_fragments(c):
-    first = ip(HOST, SHARED, flags="MF", proto=17) / UDP(sport=1, dport=PORT_12) / data(64)
-    last = ip(HOST, SHARED, frag=9, proto=17) / data(56)
-    for packet in (first, last):
-        c.from_internet(packet).dropped("ipv4-fragment")
-
-
 @case("E3", "The outer source is the softwire's own BR address")
 def second_br_address(c):
     packet = inbound(port=PORT_34)

@@ -1,16 +1,19 @@
 """Ethernet: P1, P2 and P5."""
 
 from scapy.layers.inet import IP, UDP, IPOption_Router_Alert
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from case import case
-from world import (MAC4, MAC6, NEXT_HOP4_MAC, NEXT_HOP6_MAC, aged, data, encapsulated, frame4,
-                   frame6, inbound, outbound, tunnel)
+from cases_neighbours import solicit, who_has
+from world import (EXTERNAL, HOST, INTERNAL, MAC4, MAC6, NEXT_HOP4_MAC, NEXT_HOP6_MAC, aged, data,
+                   echo, encapsulated, frame4, frame6, inbound, ip, outbound, tunnel)
 
 UNTAGGED = ("two-ports",)
 OTHER_MAC = "02:00:00:00:99:99"
 IGMP = 2
+HOST6 = "2001:db8:77::7"
 
 
 def tag(packet, vlan, **fields):
@@ -200,3 +203,38 @@ def one_vlan(c):
     c.from_internet(inbound()).forwarded(
         Ether(src=MAC6, dst=NEXT_HOP6_MAC) / Dot1Q(vlan=30) / encapsulated(aged(inbound())))
     c.from_b4(tag6(tunnel(outbound()), 30)).forwarded(aged(outbound()))
+
+
+GROUP_SOURCES = ("03:00:00:00:00:01", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01")
+
+
+@case("P1", "A group address is nobody's source: not forwarded")
+def group_source(c):
+    for mac in GROUP_SOURCES:
+        c.from_internet(frame4(inbound(), src=mac)).dropped("bad-source-mac")
+        c.from_b4(frame6(tunnel(outbound()), src=mac)).dropped("bad-source-mac")
+
+
+@case("P1 N1 N2 N4", "A group address is nobody's source: not answered, whatever it asks")
+def group_source_asks(c):
+    for mac in GROUP_SOURCES:
+        request = who_has(EXTERNAL)
+        request.src = mac
+        c.from_internet(request).dropped("bad-source-mac")
+        c.from_internet(frame4(echo(HOST, EXTERNAL), src=mac)).dropped("bad-source-mac")
+        c.from_internet(frame4(ip(HOST, EXTERNAL) / UDP(dport=9), src=mac)).dropped("bad-source-mac")
+        c.from_b4(solicit(INTERNAL, option=False, mac=mac)).dropped("bad-source-mac")
+        c.from_b4(solicit(INTERNAL, "::", option=False, mac=mac)).dropped("bad-source-mac")
+        udp = IPv6(src=HOST6, dst=INTERNAL) / UDP(dport=9)
+        c.from_b4(frame6(udp, src=mac)).dropped("bad-source-mac")
+
+
+@case("P1 E0", "Tag, EtherType and destination are looked at before the source", UNTAGGED)
+def group_source_last(c):
+    mac = GROUP_SOURCES[0]
+    c.from_internet(frame4(inbound(), src=mac, dst=OTHER_MAC)).dropped("not-our-mac")
+    c.from_internet(Ether(src=mac, dst=MAC4, type=0x88B5) / data(46)).dropped("unknown-ethertype")
+    tagged = Ether(src=mac, dst=MAC4) / Dot1Q(vlan=9) / inbound()
+    c.from_internet(tagged).dropped("vlan-mismatch")
+    c.from_internet(Ether(src=mac, dst="01:80:c2:00:00:00", type=38) / data(46)).ignored(
+        "link-control")

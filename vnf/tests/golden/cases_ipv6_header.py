@@ -126,15 +126,6 @@ def bad_sources(c):
         c.from_b4(tunnel(INNER, src=source)).dropped("ipv6-bad-source")
 
 
-@case("F1 P4", "Outer fragments need reassembly, which is not there yet")
-def fragments(c):
-    packet = bytes(INNER)
-    first = IPv6(src=B4_12, dst=BR1) / IPv6ExtHdrFragment(nh=4, m=1, id=9) / Raw(packet[:40])
-    last = IPv6(src=B4_12, dst=BR1) / IPv6ExtHdrFragment(nh=4, offset=5, id=9) / Raw(packet[40:])
-    c.from_b4(first).dropped("ipv6-fragment")
-    c.from_b4(last).dropped("ipv6-fragment")
-
-
 @case("P4 D2", "Hop limit and flow label of the outer header do not matter")
 def other_fields(c):
     for hop_limit in (0, 1, 255):

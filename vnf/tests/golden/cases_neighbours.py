@@ -183,7 +183,9 @@ def ndp_malformed(c):
     packet = solicit(INTERNAL)
     packet[ICMPv6NDOptSrcLLAddr].len = 2  # Longer than the message.
     c.from_b4(packet).dropped("ndp-malformed")
-    c.from_b4(solicit(INTERNAL, mac="03:00:00:00:00:01")).dropped("ndp-malformed")  # A group.
+    packet = solicit(INTERNAL)
+    packet[ICMPv6NDOptSrcLLAddr].lladdr = "03:00:00:00:00:01"  # A group.
+    c.from_b4(packet).dropped("ndp-malformed")
     # From the unspecified address: a link-layer option, or not to a solicited-node address.
     c.from_b4(solicit(INTERNAL, "::")).dropped("ndp-malformed")
     c.from_b4(solicit(INTERNAL, "::", option=False, unicast=True)).dropped("ndp-malformed")

@@ -5,8 +5,8 @@ from scapy.layers.l2 import ARP, Ether
 
 from case import EXTERNAL as EXTERNAL_SIDE, INTERNAL as INTERNAL_SIDE, case
 from cases_neighbours import advertise, is_at, solicit, who_has
-from world import (B4_34, BR2, EXTERNAL, INTERNAL, MAC4, MAC6, NEXT_HOP4, NEXT_HOP4_MAC, NEXT_HOP6,
-                   PORT_34, SHARED, aged, encapsulated, fragments6, inbound, outbound, tunnel)
+from world import (B4_34, BR2, EXTERNAL, INTERNAL, LINK_LOCAL, MAC4, MAC6, NEXT_HOP4,
+                   NEXT_HOP4_MAC, NEXT_HOP6, PORT_34, SHARED, aged, encapsulated, fragments6, inbound, outbound, tunnel)
 
 NEW4, NEW6 = "02:00:00:00:44:44", "02:00:00:00:66:66"
 
@@ -134,6 +134,8 @@ def held_too_long(c):
     c.from_b4(tunnel(outbound())).dropped("next-hop-unresolved")
     asked_again(c)
     c.arguments += ["--until", "4"]
+    c.alarms = [("next-hop-unresolved", "external", NEXT_HOP4),
+                ("next-hop-unresolved", "internal", NEXT_HOP6)]
 
 
 @case("N3", "An answer after two and a half seconds is in time; one after four finds nobody")
@@ -206,3 +208,201 @@ def unasked_answers(c):
     c.from_b4(solicit(INTERNAL, src=NEXT_HOP6)).answered(advertise(INTERNAL, NEXT_HOP6))
     c.from_b4(tunnel(outbound())).held()
     c.from_internet(inbound()).held()
+
+
+OTHER_HOP4, OTHER_HOP6 = "192.0.2.253", "2001:db8:1::fd"
+FIRST4, FIRST6 = "02:00:00:00:44:01", "02:00:00:00:66:01"
+SOON = 1000  # Microseconds.
+
+
+def ask4(c, hop=NEXT_HOP4, sender=EXTERNAL):
+    """The relay asks for an external next hop."""
+    c.originates(EXTERNAL_SIDE, who_has(hop, sender, MAC4))
+
+
+def ask6(c, hop=NEXT_HOP6, src=INTERNAL):
+    """The relay asks for an internal next hop."""
+    c.originates(INTERNAL_SIDE, solicit(hop, src=src, mac=MAC6))
+
+
+def listed(c):
+    """Two next hops on each side, which the relay asks for at once."""
+    del c.external["next-hop-mac"], c.internal["next-hop-mac"]
+    c.external["next-hop"] = [NEXT_HOP4, OTHER_HOP4]
+    c.internal["next-hop"] = [NEXT_HOP6, OTHER_HOP6]
+    for hop in (NEXT_HOP4, OTHER_HOP4):
+        ask4(c, hop)
+    for hop in (NEXT_HOP6, OTHER_HOP6):
+        ask6(c, hop)
+
+
+def listed4(c):
+    """Two next hops on the external side only."""
+    del c.external["next-hop-mac"]
+    c.external["next-hop"] = [NEXT_HOP4, OTHER_HOP4]
+    ask4(c, NEXT_HOP4)
+    ask4(c, OTHER_HOP4)
+
+
+def until(c, microseconds):
+    """Lets the next frame arrive at that time."""
+    c.wait(microseconds - c.clock)
+
+
+@case("N3", "A list of next hops: the first that is known gets everything")
+def list_first(c):
+    listed(c)
+    c.from_internet(arp_answer(FIRST4), spacing=SOON).consumed()
+    c.from_internet(arp_answer(NEW4, OTHER_HOP4), spacing=SOON).consumed()
+    c.from_b4(ndp_answer(NEW6, OTHER_HOP6), spacing=SOON).consumed()
+    c.from_b4(ndp_answer(FIRST6)).consumed()
+    c.from_internet(inbound()).forwarded(to_b4(inbound(), FIRST6))
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), FIRST4))
+
+
+@case("N3", "A list of next hops: the second serves while the first is silent, and not longer")
+def list_second(c):
+    listed(c)
+    waiting = c.from_internet(inbound(), spacing=SOON)
+    waiting_too = c.from_b4(tunnel(outbound()), spacing=SOON)
+    answer = c.from_internet(arp_answer(NEW4, OTHER_HOP4), spacing=SOON)
+    answer.consumed()
+    waiting_too.forwarded(to_internet(outbound(), NEW4), after=answer)
+    answer = c.from_b4(ndp_answer(NEW6, OTHER_HOP6))
+    answer.consumed()
+    waiting.forwarded(to_b4(inbound(), NEW6), after=answer)
+    c.from_internet(arp_answer(FIRST4), spacing=SOON).consumed()
+    c.from_b4(ndp_answer(FIRST6), spacing=SOON).consumed()
+    c.from_internet(inbound(), spacing=SOON).forwarded(to_b4(inbound(), FIRST6))
+    c.from_b4(tunnel(outbound()), spacing=SOON).forwarded(to_internet(outbound(), FIRST4))
+
+
+def first_falls_silent(c):
+    """Both answer at once; from then on only the second does."""
+    listed4(c)
+    c.from_internet(arp_answer(FIRST4), spacing=SOON).consumed()
+    c.from_internet(arp_answer(NEW4, OTHER_HOP4)).consumed()
+    until(c, 1_000_000)
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), FIRST4))
+    ask4(c, NEXT_HOP4)  # 2.1 s: two seconds after the answer was noticed.
+    ask4(c, OTHER_HOP4)
+    until(c, 2_500_000)
+    c.from_internet(arp_answer(NEW4, OTHER_HOP4)).consumed()
+    ask4(c, NEXT_HOP4)  # 3.1 s.
+    until(c, 4_000_000)
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), FIRST4))
+    ask4(c, OTHER_HOP4)  # 4.6 s.
+    until(c, 4_800_000)
+    c.from_internet(arp_answer(NEW4, OTHER_HOP4)).consumed()
+    ask4(c, NEXT_HOP4)  # 5.1 s: the third question without an answer.
+    until(c, 6_000_000)
+
+
+@case("N3", "A list: the second takes over when the first stops answering, and that is an alarm")
+def list_fallback(c):
+    first_falls_silent(c)
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEW4))
+    c.alarms = [("next-hop-fallback", "external", NEXT_HOP4)]
+
+
+@case("N3", "A list: the first takes over again as soon as it answers, and the alarm is over")
+def list_return(c):
+    first_falls_silent(c)
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEW4))
+    c.from_internet(arp_answer(FIRST4), spacing=SOON).consumed()
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), FIRST4))
+
+
+@case("N3", "A list: what the silent one says unasked follows its MAC address but is no answer")
+def list_unasked(c):
+    first_falls_silent(c)
+    gratuitous = (Ether(src=NEXT_HOP4_MAC, dst="ff:ff:ff:ff:ff:ff")
+                  / ARP(op=1, hwsrc=NEXT_HOP4_MAC, psrc=NEXT_HOP4, pdst=NEXT_HOP4))
+    c.from_internet(gratuitous, spacing=SOON).consumed()
+    c.from_b4(tunnel(outbound()), spacing=SOON).forwarded(to_internet(outbound(), NEW4))
+    c.from_internet(arp_answer(NEXT_HOP4_MAC), spacing=SOON).consumed()
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEXT_HOP4_MAC))
+
+
+@case("N3", "A list of which nobody answers: packets go where they last went, and that is an alarm")
+def list_silent(c):
+    listed4(c)
+    c.from_internet(arp_answer(NEW4, OTHER_HOP4)).consumed()
+    ask4(c, NEXT_HOP4)  # 1 s.
+    ask4(c, OTHER_HOP4)  # 2.1 s.
+    ask4(c, NEXT_HOP4)  # 3 s.
+    ask4(c, OTHER_HOP4)  # 3.1 s.
+    ask4(c, OTHER_HOP4)  # 5.1 s.
+    until(c, 6_000_000)
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEW4))
+    c.alarms = [("next-hop-unresolved", "external", f"{NEXT_HOP4}, {OTHER_HOP4}")]
+
+
+@case("N3", "A list of one is a next hop; a MAC address for a replay stands for all of a list")
+def list_given_mac(c):
+    del c.external["next-hop-mac"], c.internal["next-hop-mac"]
+    c.external["next-hop"] = [NEXT_HOP4, OTHER_HOP4]
+    c.internal["next-hop"] = [NEXT_HOP6]
+    mac = "02:00:00:00:55:55"
+    c.arguments += ["--next-hop-mac", mac]
+    c.from_internet(inbound()).forwarded(to_b4(inbound(), mac))
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), mac))
+
+
+@case("N2 N3", "Link-local next hops are asked for from our link-local address, in lists too")
+def list_link_local(c):
+    del c.internal["next-hop-mac"]
+    c.internal["next-hop"] = ["fe80::fe", OTHER_HOP6]
+    ask6(c, "fe80::fe", src=LINK_LOCAL)
+    ask6(c, OTHER_HOP6)
+    c.from_b4(ndp_answer(NEW6, "fe80::fe")).consumed()
+    c.from_internet(inbound()).forwarded(to_b4(inbound(), NEW6))
+
+
+@case("N3", "Each next hop is asked for from our address on its network")
+def asked_from_its_network(c):
+    c.external["address"] = ["192.0.2.1/24", "203.0.113.130/25"]
+    c.external["next-hop"] = ["203.0.113.129", NEXT_HOP4]
+    del c.external["next-hop-mac"]
+    ask4(c, "203.0.113.129", sender="203.0.113.130")
+    ask4(c, NEXT_HOP4)
+    c.from_internet(arp_answer(NEW4)).consumed()
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEW4))
+
+
+@case("N3", "An answer that comes late ends the alarm")
+def unresolved_then_answered(c):
+    del c.external["next-hop-mac"]
+    ask4(c)
+    c.from_internet(who_has("192.0.2.99", "192.0.2.77")).ignored("arp")  # The time begins.
+    for _ in range(2):
+        ask4(c)  # 1 and 3 s.
+    until(c, 3_500_000)
+    c.from_internet(arp_answer(NEW4)).consumed()
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEW4))
+
+
+@case("N3", "One that has answered is asked again after 20 seconds, though nothing is sent to it")
+def refreshed(c):
+    del c.external["next-hop-mac"]
+    ask4(c)
+    c.from_internet(arp_answer(NEW4)).consumed()
+    for _ in range(3):
+        ask4(c)  # 20.1, 21.1 and 23.1 s.
+    until(c, 24_000_000)
+    # A lone next hop that falls silent is still used, and that is an alarm.
+    c.from_b4(tunnel(outbound())).forwarded(to_internet(outbound(), NEW4))
+    c.alarms = [("next-hop-unresolved", "external", NEXT_HOP4)]
+
+
+@case("N2 N3", "Unasked advertisements with override flag are followed; without the option they are none")
+def unasked_override(c):
+    unresolved(c)
+    bare = ndp_answer(NEW6)
+    bare[ICMPv6ND_NA].remove_payload()
+    c.from_b4(bare).consumed()
+    c.from_b4(ndp_answer(NEW6), spacing=SOON).consumed()
+    c.from_b4(bare, spacing=SOON).consumed()
+    c.from_internet(inbound(), spacing=SOON).forwarded(to_b4(inbound(), NEW6))
+    c.from_b4(ndp_answer(FIRST6, solicited=0), spacing=SOON).consumed()
+    c.from_internet(inbound(), spacing=SOON).forwarded(to_b4(inbound(), FIRST6))

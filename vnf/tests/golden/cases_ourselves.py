@@ -2,10 +2,13 @@
 
 from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
+from scapy.layers.l2 import Ether
 
 from case import case
-from world import (B4_12, BR1, BR2, EXTERNAL, HOST, INTERNAL, LINK_LOCAL, data, echo, echo_reply,
-                   frame4, frame6, icmp_error, ip, unreachable6, with_bytes)
+from cases_neighbours import who_has
+from world import (B4_12, BR1, BR2, EXTERNAL, HOST, INTERNAL, LINK_LOCAL, MAC4, MAC6, NEXT_HOP4,
+                   data, echo, echo_reply, frame4, frame6, icmp_error, ip, outbound, tunnel,
+                   unreachable6, with_bytes)
 
 
 @case("N4", "Ping of the external address, whatever the TTL and the identifier")
@@ -113,3 +116,50 @@ def others6(c):
     for protocol in (6, 41, 47, 50, 89, 132):
         packet = IPv6(src=B4_12, dst=BR1, nh=protocol) / data(40)
         c.from_b4(packet).dropped("unsupported-protocol")
+
+
+STATION = "02:00:00:00:77:77"
+
+
+def back4(packet):
+    """Out to the station on the external link, not to the next hop."""
+    return Ether(src=MAC4, dst=STATION) / packet
+
+
+def back6(packet):
+    """The same on the internal link."""
+    return Ether(src=MAC6, dst=STATION) / packet
+
+
+@case("N4", "What is about ourselves goes back to the station it came from, router or not")
+def back_to_the_station(c):
+    request = echo(HOST, EXTERNAL, 1)
+    c.from_internet(frame4(request, src=STATION)).answered(back4(echo_reply(request)))
+    packet = ip(HOST, EXTERNAL) / UDP(sport=4000, dport=33434) / data(12)
+    c.from_internet(frame4(packet, src=STATION)).dropped(
+        "unsupported-protocol", back4(icmp_error(packet, 3, 3)))
+    for address in (INTERNAL, BR1, LINK_LOCAL):
+        request = ping6(address)
+        c.from_b4(frame6(request, src=STATION)).answered(back6(reply6(request)))
+        packet = IPv6(src=B4_12, dst=address) / UDP(sport=4000, dport=33434) / data(12)
+        c.from_b4(frame6(packet, src=STATION)).dropped(
+            "unsupported-protocol", back6(unreachable6(packet, 4)))
+
+
+@case("N4 N3", "It needs no next hop")
+def back_without_next_hop(c):
+    del c.external["next-hop-mac"]
+    c.originates(0, who_has(NEXT_HOP4, EXTERNAL, MAC4))
+    packet = ip(HOST, EXTERNAL) / UDP(sport=4000, dport=33434) / data(12)
+    c.from_internet(frame4(packet, src=STATION)).dropped(
+        "unsupported-protocol", back4(icmp_error(packet, 3, 3)))
+
+
+@case("N4 D2 P4", "No router carries what is for a link-local address: it goes back to the station")
+def back_to_link_local(c):
+    spoofed = tunnel(outbound(), src="fe80::77")
+    c.from_b4(frame6(spoofed, src=STATION)).dropped(
+        "source-wrong-b4", back6(unreachable6(spoofed, 5)))
+    # What is for others goes by the next hop, whoever brought it.
+    spoofed = tunnel(outbound(), src="2001:db8:77::7")
+    c.from_b4(frame6(spoofed, src=STATION)).dropped("source-wrong-b4", unreachable6(spoofed, 5))

@@ -112,6 +112,20 @@ pub(crate) fn counters(expected: &Value, got: &Value) -> Vec<String> {
     problems
 }
 
+/// The alarms that are raised in the end: which, and about what.
+pub(crate) fn alarms(expected: &Value, got: &Value) -> Vec<String> {
+    let raised = |stats: &Value| -> Vec<String> {
+        let alarms = stats["alarms"].as_array().into_iter().flatten();
+        let word = |alarm: &Value, key: &str| alarm[key].as_str().unwrap_or("?").to_owned();
+        alarms.map(|a| ["name", "side", "about"].map(|key| word(a, key)).join(" ")).collect()
+    };
+    let (wanted, came) = (raised(expected), raised(got));
+    if wanted == came {
+        return Vec::new();
+    }
+    vec![format!("alarms should be {wanted:?}, are {came:?}")]
+}
+
 /// The counters of one interface that are not zero, by the path of their names; the port's own
 /// counters are not the relay's, and examples of frames are no counters.
 fn flat(interface: &Value) -> BTreeMap<String, u64> {

@@ -4,6 +4,7 @@
 #![cfg(feature = "dpdk")]
 
 mod lab;
+mod neighbours;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,7 +14,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use lab::{Lab, demo, eventually, leftovers, possible, printed, succeed};
+use lab::{Lab, SERVER, demo, eventually, leftovers, possible, printed, succeed};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// `make demo KEEP=1`, all steps; it goes on running, and ends when told to.
@@ -145,6 +146,31 @@ fn what_is_refused_changes_nothing() {
     assert!(lab.control(&["reload"]).status.success());
 
     ping.finish_without_loss();
+    lab.step("balance");
+}
+
+/// Pings of 3000 bytes come in IPv4 fragments. Where the B4 is ours these do not fit the tunnel and
+/// are cut once more; the replies are cut by the relay (F1, F2, F3, E8).
+#[test]
+fn large_pings_pass_in_fragments_both_ways() {
+    if !possible() {
+        return;
+    }
+    let lab = Lab::up();
+    assert!(eventually(Duration::from_secs(5), || lab.reachable()));
+    for node in ["sub1", "sub2"] {
+        let ping = ["ping", "-n", "-c", "5", "-i", "0.2", "-W", "5", "-s", "3000", SERVER];
+        let output = succeed(&mut lab.within(node, &ping));
+        assert!(output.contains(" 0% packet loss"), "{output}");
+    }
+    let stats = lab.control(&["stats", "--json"]);
+    let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).expect("JSON");
+    let count = |side: &str, name: &str| stats["interfaces"][side][name].as_u64().unwrap_or(0);
+    assert!(count("internal", "extra-fragments") >= 10, "{stats}");
+    let kind = fs::read_to_string(lab.file("sub1.b4")).expect("the kind of B4");
+    if kind.trim() == "tun" {
+        assert!(count("internal", "reassembled-packets") >= 10, "{stats}");
+    }
     lab.step("balance");
 }
 

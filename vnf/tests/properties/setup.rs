@@ -31,6 +31,11 @@ impl Softwire {
     /// The whole address.
     pub(crate) const WHOLE: Self = Self { offset: 0, length: 0, psid: 0 };
 
+    /// One of several.
+    pub(crate) const fn shared(offset: u32, length: u32, psid: u32) -> Self {
+        Self { offset, length, psid }
+    }
+
     /// RFC 7597 section 5.1 and E2, port by port.
     pub(crate) fn owns(&self, port: u16) -> bool {
         let bits = format!("{port:016b}");
@@ -175,6 +180,12 @@ pub(crate) fn from_b4(packet: &[u8]) -> Vec<u8> {
 pub(crate) fn tunnelled(packet: &[u8]) -> Vec<u8> {
     let len = (packet.len() as u16).to_be_bytes();
     [&[0x60, 0, 0, 0, len[0], len[1], 4, 64], &B4.octets()[..], &BR.octets(), packet].concat()
+}
+
+/// Computes the checksum of an IPv4 header anew.
+pub(crate) fn fix_checksum(packet: &mut [u8]) {
+    let (header, _) = etherparse::Ipv4Header::from_slice(packet).unwrap();
+    packet[10..12].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
 }
 
 /// What an untagged frame carries.

@@ -1,4 +1,4 @@
-//! E8, D5 and F5: what is too large for the link ahead, in pieces.
+//! E8, D5, Q1 and F5: what may leave, in pieces where it is too large for the link ahead.
 
 use crate::bytes::{be16, fix_ipv4_checksum};
 use crate::errors;
@@ -91,15 +91,18 @@ pub(crate) fn into_tunnel(
 ) -> Passed<Vec<Vec<u8>>> {
     let mtu = world.tunnel_mtu(softwire.b4);
     let whole = errors::encapsulated(world, softwire, rewritten);
-    if whole.len() <= mtu {
-        return Ok(vec![whole]);
-    }
-    if packet.dont_fragment() && !world.policy.fragment_despite_df {
+    let is_too_big = whole.len() > mtu;
+    if is_too_big && packet.dont_fragment() && !world.policy.fragment_despite_df {
         return Err(Verdict::Drop("too-big", too_big(mtu - 40)));
+    }
+    world.internal_filters.let_out(&whole)?;
+    if !is_too_big {
+        return Ok(vec![whole]);
     }
     if packet.dont_fragment() || !world.policy.fragment_inner {
         return Ok(fragments6(&whole, mtu));
     }
+    can_be_cut(packet)?;
     let pieces = fragments4(rewritten, mtu - 40);
     Ok(pieces.iter().map(|piece| errors::encapsulated(world, softwire, piece)).collect())
 }
@@ -112,11 +115,23 @@ pub(crate) fn to_internet(
     too_big: impl Fn(usize) -> Option<Vec<u8>>,
 ) -> Passed<Vec<Vec<u8>>> {
     let mtu = world.external.mtu;
-    if rewritten.len() <= mtu {
-        return Ok(vec![rewritten]);
-    }
-    if packet.dont_fragment() {
+    let is_too_big = rewritten.len() > mtu;
+    if is_too_big && packet.dont_fragment() {
         return Err(Verdict::Drop("too-big", too_big(mtu)));
     }
+    world.external_filters.let_out(&rewritten)?;
+    if !is_too_big {
+        return Ok(vec![rewritten]);
+    }
+    can_be_cut(packet)?;
     Ok(fragments4(&rewritten, mtu))
+}
+
+/// A fragment that ends where no packet ends has no offsets for its pieces.
+fn can_be_cut(packet: Packet<'_>) -> Passed<()> {
+    let start = usize::from(be16(packet.bytes, 6) & 0x1fff) * 8;
+    if start + packet.payload().len() > 65535 {
+        return Err(Verdict::Drop("too-big", None));
+    }
+    Ok(())
 }

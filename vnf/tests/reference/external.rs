@@ -5,7 +5,7 @@ use crate::ipv4::{self, Packet};
 use crate::keys::{self, Subscriber};
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::{Softwire, World};
-use crate::{cut, errors, mss};
+use crate::{cut, errors, fragments, mss};
 
 /// What leaves because of an IP packet: the model of the link puts Ethernet around it.
 pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
@@ -16,8 +16,12 @@ pub(crate) fn from_internet(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if world.is_our_ipv4(packet.destination()) {
         return Ok(Verdict::Answer(to_ourselves(world, packet, world.external.mtu)?));
     }
+    world.external_filters.admit(packet.bytes)?;
     icmp_admitted(world, packet)?;
-    let Some(softwire) = keys::softwire(world, packet, Subscriber::Destination)? else {
+    if packet.is_fragment() {
+        fragments::identify(world, packet, Subscriber::Destination, None, bytes)?;
+    }
+    let Some(softwire) = keys::softwire(world, packet, Subscriber::Destination, None)? else {
         return Err(no_softwire(world, packet));
     };
     alive(packet, errors::time_exceeded(world, packet))?;
@@ -65,7 +69,7 @@ pub(crate) fn aged(packet: Packet<'_>) -> Vec<u8> {
 /// N4: a packet to one of our own IPv4 addresses: the answer, if there is one and it has room.
 pub(crate) fn to_ourselves(world: &World, packet: Packet<'_>, room: usize) -> Passed<Vec<u8>> {
     if packet.is_fragment() {
-        return drop("ipv4-fragment");
+        return drop("ipv4-fragment-to-us");
     }
     match packet.protocol() {
         ICMP => echo(packet, room),

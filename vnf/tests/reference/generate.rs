@@ -7,6 +7,7 @@ use crate::bytes::{
     fix_ipv4_checksum, icmp_message, icmp6_message,
 };
 use crate::link::Arrived;
+use crate::pieces;
 use crate::rng::Rng;
 use crate::world::{Link, Softwire, World};
 
@@ -17,6 +18,9 @@ pub(crate) struct Generator<'a> {
     rng: Rng,
     /// May frames change what the relay knows?
     pub(crate) may_teach: bool,
+    /// Fragments yet to come, on the external and on the internal side.
+    pieces: [Vec<Vec<u8>>; 2],
+    identification: u32,
 }
 
 impl<'a> Generator<'a> {
@@ -24,7 +28,14 @@ impl<'a> Generator<'a> {
         let mut softwires: Vec<&Softwire> = world.softwires.values().flatten().collect();
         // A hash map's order differs from run to run.
         softwires.sort_by_key(|softwire| softwire.b4);
-        Self { world, softwires, rng: Rng::new(seed), may_teach: false }
+        Self {
+            world,
+            softwires,
+            rng: Rng::new(seed),
+            may_teach: false,
+            pieces: Default::default(),
+            identification: 0,
+        }
     }
 
     pub(crate) fn rng(&mut self) -> &mut Rng {
@@ -33,6 +44,15 @@ impl<'a> Generator<'a> {
 
     /// A frame that arrives on this side.
     pub(crate) fn frame(&mut self, side: Arrived) -> Vec<u8> {
+        if self.rng.chance(2) {
+            self.cut(side);
+        }
+        if self.rng.chance(15)
+            && let Some(piece) = self.pieces[side as usize].pop()
+        {
+            let ethertype = if side == Arrived::External { 0x0800 } else { 0x86dd };
+            return self.framed(side, ethertype, &piece);
+        }
         let (ethertype, mut packet) = match side {
             Arrived::External => self.internet_packet(),
             Arrived::Internal => self.b4_packet(),
@@ -45,6 +65,58 @@ impl<'a> Generator<'a> {
             packet.extend((0..padding).map(|i| i as u8));
         }
         self.framed(side, ethertype, &packet)
+    }
+
+    // Fragments.
+
+    /// Cuts a packet that is to arrive on this side; its pieces come among those of others.
+    fn cut(&mut self, side: Arrived) {
+        // Nearly always another one: what is used again within a burst depends on its order.
+        self.identification += 1;
+        let identification = self.identification;
+        let pieces = match side {
+            Arrived::External => {
+                let (ethertype, packet) = self.internet_packet();
+                if ethertype != 0x0800 || !pieces::can_cut_ipv4(&packet) {
+                    return;
+                }
+                pieces::of_ipv4(&mut self.rng, &packet, identification as u16)
+            }
+            Arrived::Internal => {
+                let packet = self.tunnelled();
+                if packet.len() < 49 {
+                    return;
+                }
+                let inner = &packet[40..];
+                if packet[6] == IPIP && pieces::can_cut_ipv4(inner) && self.rng.chance(40) {
+                    let mut pieces = Vec::new();
+                    for inner in pieces::of_ipv4(&mut self.rng, inner, identification as u16) {
+                        let mut piece = [&packet[..40], &inner].concat();
+                        piece[4..6].copy_from_slice(&(inner.len() as u16).to_be_bytes());
+                        if self.rng.chance(10) {
+                            self.identification += 1;
+                            let identification = self.identification;
+                            pieces.extend(pieces::of_ipv6(&mut self.rng, &piece, identification));
+                        } else {
+                            pieces.push(piece);
+                        }
+                    }
+                    pieces
+                } else {
+                    pieces::of_ipv6(&mut self.rng, &packet, identification)
+                }
+            }
+        };
+        let pending = &mut self.pieces[side as usize];
+        for piece in pieces {
+            // Close together, but not always behind one another.
+            let least = pending.len().saturating_sub(6);
+            let at = least + self.rng.below(pending.len() - least + 1);
+            pending.insert(at, piece);
+        }
+        if pending.len() > 60 {
+            pending.truncate(60);
+        }
     }
 
     // Ethernet.
@@ -62,7 +134,12 @@ impl<'a> Generator<'a> {
             4 if self.rng.chance(20) => [0x01, 0x80, 0xc2, 0, 0, self.rng.byte() % 32],
             _ => link.mac,
         };
-        let from = if self.rng.chance(90) { link.next_hop } else { [2, 0, 0, 0, 0x77, 0x77] };
+        let from = match self.rng.below(200) {
+            0 => [3, 0, 0, 0, 0x77, 0x77],
+            1 => link.mac,
+            2..20 => [2, 0, 0, 0, 0x77, 0x77],
+            _ => link.next_hop,
+        };
         let vlan = match self.rng.below(100) {
             0 => Some(0),
             1 => None,
@@ -338,8 +415,10 @@ impl<'a> Generator<'a> {
         let operation = *self.rng.pick(&[1, 1, 1, 1, 2, 3]);
         let mut bytes = vec![0, 1, 8, 0, 6, 4, 0, operation];
         let first = if self.rng.chance(95) { 2 } else { 3 };
-        bytes.extend([first, 0, 0, 0, 1, 0xfe]);
-        bytes.extend(self.host().octets());
+        let ours = self.world.external.mac;
+        bytes.extend(if self.rng.chance(5) { ours } else { [first, 0, 0, 0, 1, 0xfe] });
+        let claimed = *self.rng.pick(&self.world.external_addresses);
+        bytes.extend(if self.rng.chance(10) { claimed } else { self.host() }.octets());
         bytes.extend([0; 6]);
         let ours = *self.rng.pick(&self.world.external_addresses);
         let target = if self.rng.chance(60) { ours } else { self.host() };
@@ -354,6 +433,7 @@ impl<'a> Generator<'a> {
             0 => self.neighbour_discovery(),
             1 => self.ours_v6(),
             2 => self.multicast_v6(),
+            3 if self.rng.chance(30) => self.listener_query(),
             3 if self.may_teach => self.tunnel_error(),
             _ => self.tunnelled(),
         };
@@ -505,21 +585,71 @@ impl<'a> Generator<'a> {
 
     fn neighbour_discovery(&mut self) -> Vec<u8> {
         let target = self.any_ipv6();
-        let source =
-            if self.rng.chance(15) { Ipv6Addr::UNSPECIFIED } else { "fe80::fe".parse().unwrap() };
-        let [.., a, b, c] = target.octets();
-        let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c].into();
-        let destination = if self.rng.chance(60) { group } else { target };
+        let source = match self.rng.below(20) {
+            0..3 => Ipv6Addr::UNSPECIFIED,
+            3..6 => target,
+            _ => "fe80::fe".parse().unwrap(),
+        };
+        let destination = match self.rng.below(20) {
+            0..12 => solicited_node(target),
+            12..15 => "ff02::1".parse().unwrap(),
+            _ => target,
+        };
         let kind = *self.rng.pick(&[135, 135, 135, 136, 134, 133, 137]);
-        let mut body = vec![self.rng.byte(), 0, 0, 0];
+        let flags = if self.rng.chance(50) { self.rng.byte() } else { 0x20 };
+        let mut body = vec![flags, 0, 0, 0];
         body.extend(target.octets());
         if self.rng.chance(70) {
-            body.extend([1, u8::from(self.rng.chance(95)), 2, 0, 0, 0, 1, 0xfe]);
+            let option = if kind == 136 { 2 } else { 1 };
+            body.extend([option, u8::from(self.rng.chance(95))]);
+            let ours = self.world.internal.mac;
+            body.extend(if self.rng.chance(5) { ours } else { [2, 0, 0, 0, 1, 0xfe] });
         }
         let code = u8::from(self.rng.chance(3));
         let message = icmp6_message(source, destination, kind, code, &body);
         let hop_limit = if self.rng.chance(95) { 255 } else { 64 };
         Ipv6Fields::new(source, destination, ICMPV6, hop_limit).with(&message)
+    }
+
+    /// A router asks which groups we listen to, or something like it.
+    fn listener_query(&mut self) -> Vec<u8> {
+        let asked = solicited_node(self.any_ipv6());
+        let group = if self.rng.chance(40) { Ipv6Addr::UNSPECIFIED } else { asked };
+        let all_nodes = "ff02::1".parse().unwrap();
+        let destination = match self.rng.below(10) {
+            0 => self.any_ipv6(),
+            1..5 if !group.is_unspecified() => group,
+            _ => all_nodes,
+        };
+        let group = if self.rng.chance(5) { all_nodes } else { group };
+        let source =
+            if self.rng.chance(90) { "fe80::fe".parse().unwrap() } else { self.any_ipv6() };
+        let mut body = vec![0, self.rng.byte() & 0x7f, 0, 0];
+        body.extend(group.octets());
+        if self.rng.chance(70) {
+            let sources = self.rng.below(3);
+            body.extend([2, 125, 0, sources as u8]);
+            body.resize(body.len() + 16 * sources, 0x20);
+        }
+        if self.rng.chance(5) {
+            body.truncate(self.rng.below(body.len()));
+        }
+        let message = icmp6_message(source, destination, 130, 0, &body);
+        let alert: &[u8] = match self.rng.below(20) {
+            0 => &[],
+            1 => &[ICMPV6, 0, 5, 2, 0, 1, 1, 0],
+            2 => &[ICMPV6, 0, 0, 0, 5, 2, 0, 0],
+            3 => &[ICMPV6, 1, 1, 6, 0, 0, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0],
+            _ => &[ICMPV6, 0, 5, 2, 0, 0, 1, 0],
+        };
+        let next = if alert.is_empty() { ICMPV6 } else { 0 };
+        let hop_limit = if self.rng.chance(95) { 1 } else { 255 };
+        let header = Ipv6Fields::new(source, destination, next, hop_limit);
+        let mut packet = header.with(&[alert, &message].concat());
+        if self.rng.chance(5) {
+            self.damage(&mut packet);
+        }
+        packet
     }
 
     fn ours_v6(&mut self) -> Vec<u8> {
@@ -587,6 +717,12 @@ impl<'a> Generator<'a> {
             mend(packet);
         }
     }
+}
+
+/// RFC 4291 section 2.7.1.
+fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = address.octets();
+    [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c].into()
 }
 
 /// Both ports of a packet. From the Internet the subscriber's is `ours`; from a B4 it is `theirs`.

@@ -2,13 +2,13 @@
 
 use std::net::Ipv6Addr;
 
-use crate::bytes::{ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
+use crate::bytes::{ICMP, ICMPV6, IPIP, UDP, be16, fix_ipv4_checksum, ipv6_at};
 use crate::external::{alive, back_through, no_softwire, to_ourselves};
 use crate::ipv4::{self, Packet};
 use crate::keys::{self, Subscriber};
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::{Hairpinning, Softwire, World};
-use crate::{cut, errors, mss};
+use crate::{cut, errors, fragments, mss};
 
 /// How far the headers in front of a payload are walked (P4).
 const MOST_HEADERS: usize = 8;
@@ -47,6 +47,28 @@ pub(crate) fn well_formed<'a>(
     bytes: &'a [u8],
     to_group: bool,
 ) -> Passed<Packet6<'a>> {
+    let whole = whole(bytes)?;
+    // P1: a unicast packet in a group frame.
+    if to_group && !whole.destination().is_multicast() {
+        return drop("multicast-frame");
+    }
+    let source = whole.source();
+    if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
+        return drop("ipv6-bad-source");
+    }
+    let (protocol, payload) = walk(world, whole)?;
+    Ok(Packet6 { protocol, payload, ..whole })
+}
+
+/// The same packet whatever its source is, if it is well-formed otherwise.
+pub(crate) fn any_source<'a>(world: &World, bytes: &'a [u8]) -> Option<Packet6<'a>> {
+    let whole = whole(bytes).ok()?;
+    let (protocol, payload) = walk(world, whole).ok()?;
+    Some(Packet6 { protocol, payload, ..whole })
+}
+
+/// P2: the fixed header, and as many bytes as it says.
+fn whole(bytes: &[u8]) -> Passed<Packet6<'_>> {
     if bytes.len() < 40 {
         return drop("ipv6-truncated");
     }
@@ -58,21 +80,11 @@ pub(crate) fn well_formed<'a>(
         return drop("ipv6-truncated");
     }
     let bytes = &bytes[..len];
-    // P1: a unicast packet in a group frame.
-    if to_group && !ipv6_at(bytes, 24).is_multicast() {
-        return drop("multicast-frame");
-    }
-    let source = ipv6_at(bytes, 8);
-    if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
-        return drop("ipv6-bad-source");
-    }
-    let whole = Packet6 { bytes, protocol: bytes[6], payload: &bytes[40..] };
-    let (protocol, payload) = walk(world, whole)?;
-    Ok(Packet6 { protocol, payload, ..whole })
+    Ok(Packet6 { bytes, protocol: bytes[6], payload: &bytes[40..] })
 }
 
 /// P4: hop-by-hop options (first or not at all), destination options, routing headers.
-fn walk<'a>(world: &World, packet: Packet6<'a>) -> Passed<(u8, &'a [u8])> {
+pub(crate) fn walk<'a>(world: &World, packet: Packet6<'a>) -> Passed<(u8, &'a [u8])> {
     let (mut next, mut rest) = (packet.protocol, packet.payload);
     let (mut headers, mut bytes) = (0, 0);
     while matches!(next, 0 | 43 | 60) {
@@ -137,7 +149,7 @@ fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Pas
 
 /// I5, RFC 4443 section 2.4 e: is an ICMP error, or a later fragment, behind these headers? One that
 /// cannot be found within the bounds of P4 may be.
-fn may_carry_error(packet: Packet6<'_>) -> bool {
+pub(crate) fn may_carry_error(packet: Packet6<'_>) -> bool {
     let (mut next, mut rest) = (packet.bytes[6], &packet.bytes[40..]);
     let (mut headers, mut bytes) = (0, 0);
     while matches!(next, 0 | 43 | 60) {
@@ -154,14 +166,17 @@ fn may_carry_error(packet: Packet6<'_>) -> bool {
     }
     match next {
         58 => rest.first().is_none_or(|kind| *kind < 128),
-        44 => rest.len() < 8 || u16::from_be_bytes([rest[2], rest[3]]) >> 3 != 0,
-        4 => rest.len() >= 20 && rest[0] >> 4 == 4 && inner_is_error(rest),
+        44 => fragments::first_carries_error(rest, inner_is_error),
+        4 => inner_is_error(rest),
         _ => false,
     }
 }
 
 /// The same of a tunnelled packet, whose header may be damaged.
 fn inner_is_error(inner: &[u8]) -> bool {
+    if inner.len() < 20 || inner[0] >> 4 != 4 {
+        return false;
+    }
     let header = usize::from(inner[0] & 15) * 4;
     let total = usize::from(u16::from_be_bytes([inner[2], inner[3]]));
     if header < 20 || header > total || header > inner.len() {
@@ -179,7 +194,7 @@ pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         return drop("not-for-us");
     }
     match outer.protocol {
-        44 if world.br_addresses.contains(&destination) => drop("ipv6-fragment"),
+        44 if world.br_addresses.contains(&destination) => fragments::arrive(world, outer),
         IPIP if world.br_addresses.contains(&destination) => decapsulated(world, outer),
         UDP => {
             let error = errors::unreachable6(world, outer, 4);
@@ -190,8 +205,11 @@ pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     }
 }
 
-/// D2 to D7.
-fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
+/// Q1, D2 to D7.
+pub(crate) fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
+    if !is_echo_to_us(world, outer.payload) {
+        world.internal_filters.admit(outer.bytes)?;
+    }
     let packet = ipv4::well_formed(outer.payload)?;
     let softwire = legitimate(world, outer, packet)?;
     ipv4::no_martians(packet)?;
@@ -210,7 +228,7 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         match world.policy.hairpinning {
             Hairpinning::Drop => return drop("hairpin-denied"),
             Hairpinning::Local => {
-                let other = receiver(world, softwire, packet)?;
+                let other = receiver(world, outer, softwire, packet)?;
                 let error = errors::time_exceeded(world, packet);
                 alive(packet, back_through(world, softwire, error))?;
                 let out = rewritten(world, outer, packet, ecn, true);
@@ -224,6 +242,15 @@ fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     Ok(Verdict::Forward(cut::to_internet(world, packet, out, too_big)?))
 }
 
+/// Q1: no filter is asked about an echo request to ourselves that is whole.
+fn is_echo_to_us(world: &World, inner: &[u8]) -> bool {
+    let is_echo = |packet: Packet<'_>| {
+        packet.protocol() == ICMP && !packet.is_fragment() && packet.payload().first() == Some(&8)
+    };
+    ipv4::well_formed(inner)
+        .is_ok_and(|packet| world.is_our_ipv4(packet.destination()) && is_echo(packet))
+}
+
 /// D2: the softwire of the inner source, if the outer addresses are its own.
 fn legitimate<'a>(
     world: &'a World,
@@ -235,7 +262,11 @@ fn legitimate<'a>(
             may_be_refused(world, packet).then(|| errors::unreachable6(world, outer, 5)).flatten();
         Err(Verdict::Drop(reason, error))
     };
-    let Some(softwire) = keys::softwire(world, packet, Subscriber::Source)? else {
+    let tunnel = Some((outer.source(), outer.destination()));
+    if packet.is_fragment() {
+        fragments::identify(world, packet, Subscriber::Source, tunnel, outer.bytes)?;
+    }
+    let Some(softwire) = keys::softwire(world, packet, Subscriber::Source, tunnel)? else {
         return refused("source-no-softwire");
     };
     if outer.source() != softwire.b4 {
@@ -255,8 +286,14 @@ fn may_be_refused(world: &World, packet: Packet<'_>) -> bool {
 }
 
 /// D6: the softwire of the inner destination; what E7 says goes back through the sender's.
-fn receiver<'a>(world: &'a World, sender: &Softwire, packet: Packet<'_>) -> Passed<&'a Softwire> {
-    match keys::softwire(world, packet, Subscriber::Destination)? {
+fn receiver<'a>(
+    world: &'a World,
+    outer: Packet6<'_>,
+    sender: &Softwire,
+    packet: Packet<'_>,
+) -> Passed<&'a Softwire> {
+    let tunnel = Some((outer.source(), outer.destination()));
+    match keys::softwire(world, packet, Subscriber::Destination, tunnel)? {
         Some(softwire) => Ok(softwire),
         None => match no_softwire(world, packet) {
             Verdict::Drop(reason, error) => {

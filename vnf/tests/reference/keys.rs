@@ -2,9 +2,10 @@
 //! directions: a packet's own port is its destination's on the way in, its source's on the way
 //! out; in an ICMP error it is the other one, for the embedded packet went the other way.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::bytes::{ICMP, be16, checksum, has_ports, ipv4_at};
+use crate::fragments;
 use crate::ipv4::Packet;
 use crate::verdict::{Passed, drop};
 use crate::world::{Softwire, World};
@@ -22,6 +23,7 @@ pub(crate) fn softwire<'a>(
     world: &'a World,
     packet: Packet<'_>,
     subscriber: Subscriber,
+    tunnel: Option<(Ipv6Addr, Ipv6Addr)>,
 ) -> Passed<Option<&'a Softwire>> {
     let address = match subscriber {
         Subscriber::Destination => packet.destination(),
@@ -33,13 +35,15 @@ pub(crate) fn softwire<'a>(
     if let Some(softwire) = world.whole(address) {
         return Ok(Some(softwire));
     }
-    if packet.is_fragment() {
-        return drop("ipv4-fragment");
-    }
     if packet.protocol() == ICMP {
         icmp_intact(packet)?;
     }
-    let port = port(packet, subscriber, address)?;
+    let carries_ports = has_ports(packet.protocol()) || packet.protocol() == ICMP;
+    let port = if carries_ports && packet.is_later_fragment() {
+        fragments::told(world, packet, subscriber, tunnel)?
+    } else {
+        port(packet, subscriber, address)?
+    };
     Ok(world.owner(address, port))
 }
 
@@ -63,7 +67,7 @@ pub(crate) fn quoted<'a>(
 }
 
 /// The subscriber's port of a packet to or from a shared address.
-fn port(packet: Packet<'_>, subscriber: Subscriber, address: Ipv4Addr) -> Passed<u16> {
+pub(crate) fn port(packet: Packet<'_>, subscriber: Subscriber, address: Ipv4Addr) -> Passed<u16> {
     let payload = packet.payload();
     if packet.protocol() == ICMP {
         if payload.len() < 8 {

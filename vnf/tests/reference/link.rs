@@ -28,6 +28,17 @@ pub(crate) fn receive(world: &World, side: Arrived, frame: &[u8]) -> Verdict {
     either(verdict)
 }
 
+/// What must happen to a packet that has waited.
+pub(crate) fn receive_again(world: &World, side: Arrived, packet: &[u8]) -> Verdict {
+    match side {
+        Arrived::External => {
+            let verdict = either(from_internet(world, packet));
+            verdict.framed(world, side, world.external.next_hop)
+        }
+        Arrived::Internal => either(ndp::from_link(world, packet, world.internal.next_hop, false)),
+    }
+}
+
 /// A packet's way ends with a verdict either way.
 fn either(passed: Passed<Verdict>) -> Verdict {
     passed.unwrap_or_else(|ended| ended)
@@ -72,6 +83,9 @@ fn strip<'a>(link: &Link, carried: &[u16], frame: &'a [u8]) -> Passed<Payload<'a
     }
     if !to_group && frame[..6] != link.mac && !link.promiscuous {
         return drop("not-our-mac");
+    }
+    if frame[6] & 1 == 1 {
+        return drop("bad-source-mac");
     }
     Ok(Payload { to_group, source: frame[6..12].try_into().unwrap(), ethertype, bytes })
 }
@@ -139,6 +153,11 @@ pub(crate) fn is_routing(protocol: u8) -> bool {
     [EIGRP, OSPF, PIM, VRRP].contains(&protocol)
 }
 
+/// N1, N2: somebody has an address of ours, or our own words came back.
+pub(crate) fn claim(whose: [u8; 6], ours: [u8; 6], about: &'static str) -> Verdict {
+    if whose == ours { Verdict::Ignore(about) } else { Verdict::Conflict }
+}
+
 /// N1: who has our address?
 fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if bytes.len() < 28 {
@@ -153,15 +172,15 @@ fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if asker[0] & 1 == 1 || sender.is_multicast() || sender.is_broadcast() {
         return drop("arp-malformed");
     }
+    if world.is_our_ipv4(sender) {
+        return Ok(claim(asker, world.external.mac, "arp"));
+    }
     let target = ipv4_at(bytes, 24);
     if !world.is_our_ipv4(target) {
         return Ok(Verdict::Ignore("arp"));
     }
     if operation == 2 {
         return Ok(Verdict::Consume(None));
-    }
-    if world.is_our_ipv4(sender) {
-        return Ok(Verdict::Ignore("arp"));
     }
     let mut reply = vec![0, 1, 8, 0, 6, 4, 0, 2];
     reply.extend(world.external.mac);
@@ -183,6 +202,14 @@ impl Verdict {
         let wrap = |(link, ethertype): (&Link, u16), packet: Vec<u8>| {
             ethernet(link.next_hop, link.mac, link.vlan, ethertype, &packet)
         };
+        // What a tunnel gives back goes by the next hop, like all that leaves for B4s.
+        let back = |packet: Vec<u8>| {
+            let (link, ethertype) = here;
+            if is_tunnelled(&packet) {
+                return wrap(here, packet);
+            }
+            ethernet(asker, link.mac, link.vlan, ethertype, &packet)
+        };
         match self {
             Self::Forward(pieces) => {
                 Self::Forward(pieces.into_iter().map(|piece| wrap(there, piece)).collect())
@@ -194,14 +221,29 @@ impl Verdict {
                 let out = if to == side { here } else { there };
                 Self::Consume(Some((to, wrap(out, report))))
             }
-            Self::Answer(packet) => {
-                let (link, ethertype) = here;
-                Self::Answer(ethernet(asker, link.mac, link.vlan, ethertype, &packet))
+            Self::Answer(packet) => Self::Answer(back(packet)),
+            Self::Drop(reason, Some(error)) if is_for_the_asker(reason, &error) => {
+                Self::Drop(reason, Some(back(error)))
             }
             Self::Drop(reason, error) => Self::Drop(reason, error.map(|error| wrap(here, error))),
+            Self::Assembled(frames, verdict) => {
+                Self::Assembled(frames, Box::new(verdict.framed(world, side, asker)))
+            }
             other => other,
         }
     }
+}
+
+/// N4: what is about ourselves goes back to the station that asked, and so does what no router would
+/// carry: what is for a link-local address.
+fn is_for_the_asker(reason: &str, error: &[u8]) -> bool {
+    let to_link_local = error[0] >> 4 == 6 && error[24] == 0xfe && error[25] & 0xc0 == 0x80;
+    reason == "unsupported-protocol" || to_link_local && !is_tunnelled(error)
+}
+
+/// IPv4 in IPv6.
+fn is_tunnelled(packet: &[u8]) -> bool {
+    packet[0] >> 4 == 6 && packet[6] == 4
 }
 
 /// P5: which side's a frame is where both share a port: the tag tells, or else the EtherType. What

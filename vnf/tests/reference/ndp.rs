@@ -2,14 +2,14 @@
 
 use std::net::Ipv6Addr;
 
-use crate::bytes::{ICMPV6, Ipv6Fields, checksum6, ethernet, icmp6_message, ipv6_at};
+use crate::bytes::{ICMPV6, Ipv6Fields, be16, checksum6, ethernet, icmp6_message, ipv6_at};
 use crate::internal::{self, Packet6};
-use crate::link::{Arrived, is_routing};
+use crate::link::{Arrived, claim, is_routing};
 use crate::tunnel_errors;
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::World;
 
-/// Multicast listener discovery.
+/// Multicast listener discovery: query, report, done, report of version 2.
 const LISTENER: [u8; 4] = [130, 131, 132, 143];
 
 /// An IPv6 packet in a frame from this source.
@@ -20,6 +20,9 @@ pub(crate) fn from_link(
     to_group: bool,
 ) -> Passed<Verdict> {
     let framed = |verdict: Verdict| verdict.framed(world, Arrived::Internal, frame_source);
+    if let Some(verdict) = namesake(world, bytes, frame_source, to_group) {
+        return Ok(verdict);
+    }
     let packet = internal::well_formed(world, bytes, to_group).map_err(framed)?;
     let destination = packet.destination();
     if packet.protocol == ICMPV6 && (destination.is_multicast() || world.is_our_ipv6(destination)) {
@@ -29,9 +32,7 @@ pub(crate) fn from_link(
         let routing = is_routing(packet.protocol);
         return Ok(Verdict::Ignore(if routing { "routing" } else { "other-multicast" }));
     }
-    // What a tunnel gives back goes by the next hop, like all that leaves for B4s.
-    let verdict = internal::from_b4(world, packet).unwrap_or_else(|ended| ended);
-    Ok(verdict.framed(world, Arrived::Internal, world.internal.next_hop))
+    Ok(framed(internal::from_b4(world, packet).unwrap_or_else(|ended| ended)))
 }
 
 /// P1: ICMPv6 that is between others, by its type or its group.
@@ -57,6 +58,9 @@ fn is_our_group(world: &World, group: Ipv6Addr) -> bool {
 
 /// ICMPv6 to an address or group of ours.
 fn icmpv6(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passed<Verdict> {
+    if is_query_for_us(world, packet) {
+        return Ok(Verdict::Consume(None));
+    }
     if let Some(whose) = others(world, packet) {
         return Ok(Verdict::Ignore(whose));
     }
@@ -107,7 +111,7 @@ fn neighbour(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passe
     let wanted = if message[0] == 135 { 1 } else { 2 };
     let link_layer = link_layer(&message[24..], wanted)?;
     if message[0] == 136 {
-        return advertisement(packet);
+        return advertisement(world, packet, target, link_layer.unwrap_or(frame_source));
     }
     let probe = packet.source().is_unspecified();
     if probe && (link_layer.is_some() || packet.destination() != solicited_node(target)) {
@@ -120,16 +124,100 @@ fn neighbour(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passe
     if probe && world.br_addresses.contains(&target) {
         return Ok(Verdict::Consume(None));
     }
+    if probe && frame_source == world.internal.mac {
+        return Ok(Verdict::Ignore("ndp"));
+    }
     Ok(Verdict::Answer(advertise(world, packet, target, link_layer.unwrap_or(frame_source))))
 }
 
-/// An advertisement is news if it is about a next hop; in these worlds next hops are fixed.
-fn advertisement(packet: Packet6<'_>) -> Passed<Verdict> {
+/// An advertisement is news if it is about a next hop (in these worlds next hops are fixed) or about
+/// an address that is ours alone.
+fn advertisement(
+    world: &World,
+    packet: Packet6<'_>,
+    target: Ipv6Addr,
+    whose: [u8; 6],
+) -> Passed<Verdict> {
     let solicited = packet.payload[4] & 0x40 != 0;
     if solicited && packet.destination().is_multicast() {
         return drop("ndp-malformed");
     }
+    if is_ours_alone(world, target) {
+        return Ok(claim(whose, world.internal.mac, "ndp"));
+    }
     Ok(Verdict::Ignore("ndp"))
+}
+
+/// BR addresses are anycast: other relays may have them.
+fn is_ours_alone(world: &World, address: Ipv6Addr) -> bool {
+    world.internal_addresses.contains(&address) || world.link_local == address
+}
+
+/// N2: who answers a probe for an address does so from that address, which would otherwise be no
+/// source (P4) where it is ours: an unsolicited advertisement, in good form, to us or to all.
+fn namesake(world: &World, bytes: &[u8], frame_source: [u8; 6], to_group: bool) -> Option<Verdict> {
+    let packet = internal::any_source(world, bytes)?;
+    let (source, destination) = (packet.source(), packet.destination());
+    let for_us = world.is_our_ipv6(destination) || is_our_group(world, destination);
+    let message = packet.payload;
+    if !world.is_our_ipv6(source)
+        || !for_us
+        || to_group && !destination.is_multicast()
+        || packet.protocol != ICMPV6
+        || packet.hop_limit() != 255
+        || message.len() < 24
+        || checksum6(source, destination, message) != 0
+        || message[..2] != [136, 0]
+        || message[4] & 0x40 != 0
+    {
+        return None;
+    }
+    let target = ipv6_at(message, 8);
+    let whose = link_layer(&message[24..], 2).ok()?.unwrap_or(frame_source);
+    if is_ours_alone(world, target) {
+        return Some(claim(whose, world.internal.mac, "ndp"));
+    }
+    world.br_addresses.contains(&target).then_some(Verdict::Ignore("ndp"))
+}
+
+/// N2, RFC 3810 section 6.2: a query of a neighbour, marked as the protocol wants it, that asks
+/// about all groups or one that we listen to because of an address of ours.
+fn is_query_for_us(world: &World, packet: Packet6<'_>) -> bool {
+    let (source, destination) = (packet.source(), packet.destination());
+    let message = packet.payload;
+    let sources = |message: &[u8]| usize::from(be16(message, 26));
+    let whole =
+        message.len() == 24 || message.len() >= 28 && message.len() >= 28 + 16 * sources(message);
+    let link_local = source.segments()[0] & 0xffc0 == 0xfe80;
+    if !whole || message[0] != 130 || !link_local || packet.hop_limit() != 1 {
+        return false;
+    }
+    let group = ipv6_at(message, 8);
+    let all_nodes: Ipv6Addr = "ff02::1".parse().unwrap();
+    let asks_us = group.is_unspecified() || group != all_nodes && is_our_group(world, group);
+    let reaches_us = world.is_our_ipv6(destination) || is_our_group(world, destination);
+    asks_us && reaches_us && router_alert(packet) && checksum6(source, destination, message) == 0
+}
+
+/// RFC 2711: an option of a hop-by-hop header with the value for MLD.
+fn router_alert(packet: Packet6<'_>) -> bool {
+    if packet.bytes[6] != 0 {
+        return false;
+    }
+    let len = (usize::from(packet.bytes[41]) + 1) * 8;
+    let options = &packet.bytes[42..40 + len];
+    let mut at = 0;
+    while at < options.len() {
+        if options[at] == 0 {
+            at += 1;
+            continue;
+        }
+        if options[at..].starts_with(&[5, 2, 0, 0]) {
+            return true;
+        }
+        at += 2 + usize::from(options[at + 1]);
+    }
+    false
 }
 
 /// RFC 4291 section 2.7.1.

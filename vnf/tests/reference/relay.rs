@@ -1,8 +1,9 @@
 //! The relay under test, set up from the model's configuration.
 
+use vnf::filter::Filter;
 use vnf::lwaftr::{
-    DecapDscp, DecapTtl, Dscp, Ecn, External, FlowLabel, Fragment, Hairpinning, Internal, Link,
-    MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
+    DecapDscp, DecapTtl, Dscp, Ecn, External, Filters, FlowLabel, Fragment, Fragments, Hairpinning,
+    Internal, Link, MssClamp, NextHop, Policy, Rates, Settings, TooBigDf,
 };
 use vnf::replay::{Options, Session};
 use vnf::side::Side;
@@ -10,6 +11,7 @@ use vnf::softwire::{PortSet, Rules, Softwire, TableWriter};
 use vnf::telemetry::{DropReason, IgnoreReason, InterfaceTotals};
 use vnf::wire::MacAddr;
 
+use crate::fragments::Limits;
 use crate::link::Arrived;
 use crate::world::{self, World};
 
@@ -65,6 +67,32 @@ fn settings(world: &World, on_a_stick: bool) -> Settings {
         on_a_stick,
         br_addresses: world.br_addresses.clone(),
         policy: policy(&world.policy),
+        fragments: fragments(&world.fragments),
+        filters: filters(world),
+    }
+}
+
+fn filters(world: &World) -> Filters {
+    let filter = |of: Option<world::Filter>| of.map(|of| Filter::new(of.expression).unwrap());
+    let sides = [world.external_filters, world.internal_filters];
+    Filters {
+        ingress: sides.map(|side| filter(side.ingress)),
+        egress: sides.map(|side| filter(side.egress)),
+    }
+}
+
+fn fragments(of: &Limits) -> Fragments {
+    let seconds = |nanoseconds: u64| (nanoseconds / 1_000_000_000) as u32;
+    Fragments {
+        max_fragments: of.max_fragments as u16,
+        packets_per_source: of.packets_per_source as u32,
+        bytes_per_source: of.bytes_per_source as u32,
+        packets: of.packets as u32,
+        bytes: of.bytes as u32,
+        timeout: seconds(of.timeout),
+        port_memory: seconds(of.port_memory),
+        hold: seconds(of.hold),
+        held_per_packet: of.held_per_packet as u8,
     }
 }
 
@@ -118,9 +146,12 @@ impl Tally {
         tally.add("hairpinned", totals.hairpinned);
         tally.add("answered", totals.answered);
         tally.add("consumed", totals.consumed);
+        tally.add("address-conflicts", totals.address_conflicts);
         tally.add("extra-fragments", totals.extra_fragments);
         tally.add("suppressed", totals.suppressed_errors);
-        tally.add("held", totals.held + totals.absorbed + totals.reassembled);
+        tally.add("held", totals.held);
+        tally.add("absorbed", totals.absorbed);
+        tally.add("reassembled", totals.reassembled);
         for reason in DropReason::ALL {
             tally.add(reason.name(), totals.drops[reason.index()].packets);
         }
@@ -128,6 +159,11 @@ impl Tally {
             tally.add(reason.name(), totals.ignored[reason.index()].packets);
         }
         tally
+    }
+
+    pub(crate) fn sub(&mut self, name: &'static str, count: u64) {
+        let left = self.0.remove(name).unwrap_or(0) - count;
+        self.add(name, left);
     }
 
     pub(crate) fn add(&mut self, name: &'static str, count: u64) {

@@ -1,5 +1,6 @@
 //! What the rules say of one frame. Frames that leave are whole, Ethernet header included.
 
+use crate::fragments::Flow;
 use crate::link::Arrived;
 
 /// The fate of a frame (A1).
@@ -13,8 +14,16 @@ pub(crate) enum Verdict {
     Answer(Vec<u8>),
     /// Was for the relay, which says nothing to its sender, but may tell somebody on a side.
     Consume(Option<(Arrived, Vec<u8>)>),
+    /// Shows that somebody else has an address of ours.
+    Conflict,
     /// Is other people's, by name.
     Ignore(&'static str),
+    /// Waits for other fragments of its packet (F1).
+    Kept,
+    /// Makes a packet of so many fragments whole, which has a fate of its own (F1).
+    Assembled(usize, Box<Verdict>),
+    /// Waits for the first fragment of its packet (F2, F3): the IP packet that waits.
+    Waits(Flow, Vec<u8>),
     /// Is dropped, by name; an ICMP error may leave on the side it came from.
     Drop(&'static str, Option<Vec<u8>>),
 }

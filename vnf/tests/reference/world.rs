@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::fragments::{Limits, State};
+use crate::verdict::{Passed, drop};
+
 /// An entry of the binding table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Softwire {
@@ -76,6 +79,37 @@ pub(crate) struct Policy {
     pub(crate) icmpv4_source: Option<Ipv4Addr>,
 }
 
+/// A filter (Q1): what the relay is told, and what the model makes of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filter {
+    pub(crate) expression: &'static str,
+    /// Whether a packet passes, from its IP header to its end.
+    pub(crate) passes: fn(&[u8]) -> bool,
+}
+
+/// What is asked about packets that come in and go out on a side (Q1).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Filters {
+    pub(crate) ingress: Option<Filter>,
+    pub(crate) egress: Option<Filter>,
+}
+
+impl Filters {
+    pub(crate) fn admit(&self, packet: &[u8]) -> Passed<()> {
+        if self.ingress.is_some_and(|filter| !(filter.passes)(packet)) {
+            return drop("filter-ingress");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn let_out(&self, packet: &[u8]) -> Passed<()> {
+        if self.egress.is_some_and(|filter| !(filter.passes)(packet)) {
+            return drop("filter-egress");
+        }
+        Ok(())
+    }
+}
+
 /// A whole configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -87,8 +121,13 @@ pub(crate) struct World {
     pub(crate) br_addresses: Vec<Ipv6Addr>,
     pub(crate) softwires: HashMap<Ipv4Addr, Vec<Softwire>>,
     pub(crate) policy: Policy,
-    /// What was learned of paths to B4s (M1), the only thing here that changes.
+    pub(crate) external_filters: Filters,
+    pub(crate) internal_filters: Filters,
+    pub(crate) fragments: Limits,
+    /// What was learned of paths to B4s (M1): this changes, as does what follows.
     pub(crate) path_mtus: RefCell<HashMap<Ipv6Addr, usize>>,
+    /// What waits for fragments.
+    pub(crate) state: State,
 }
 
 impl World {

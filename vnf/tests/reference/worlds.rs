@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::fragments::{Limits, State};
 use crate::rng::Rng;
-use crate::world::{Hairpinning, Link, MssClamp, Policy, Softwire, World};
+use crate::world::{Filter, Filters, Hairpinning, Link, MssClamp, Policy, Softwire, World};
 
 /// Where softwires' IPv4 addresses are.
 const SHARED_NET: [u8; 3] = [198, 51, 100];
@@ -26,6 +27,29 @@ const SHAPES: [(u32, u32); 12] = [
     (0, 4),
     (16, 0),
 ];
+
+/// Filters (Q1), as the relay and as the model understand them.
+const MOST_PORTS: Filter = Filter {
+    expression: "not (udp and ip[6:2] & 0x1fff = 0 and dst port 0x100 or ip[1] = 0x2e)",
+    passes: |packet| {
+        let header = usize::from(packet[0] & 15) * 4;
+        let is_first = packet[6] & 0x1f == 0 && packet[7] == 0;
+        // What cannot be looked at matches nothing, whatever is said of it.
+        match packet.get(header + 2..header + 4) {
+            _ if packet[9] != 17 || !is_first => packet[1] != 0x2e,
+            Some(port) => port != [1, 0] && packet[1] != 0x2e,
+            None => false,
+        }
+    },
+};
+const TTL_IS_EVEN: Filter =
+    Filter { expression: "ip[8] & 1 = 0", passes: |packet| packet[8] % 2 == 0 };
+const NOT_LONG: Filter =
+    Filter { expression: "ip6 and less 400", passes: |packet| packet.len() <= 400 };
+const INNER_IS_TCP_OR_LONG: Filter = Filter {
+    expression: "ip6 proto 4 and (ip6[49] = 6 or len > 1000)",
+    passes: |packet| packet[49] == 6 || packet.len() > 1000,
+};
 
 /// A configuration, different for each number.
 pub(crate) fn world(number: usize) -> World {
@@ -60,6 +84,16 @@ pub(crate) fn world(number: usize) -> World {
         softwires: softwires(&mut rng, &br_addresses),
         br_addresses,
         policy: policy(number),
+        external_filters: Filters {
+            ingress: (number % 4 == 3).then_some(MOST_PORTS),
+            egress: (number % 6 == 2).then_some(TTL_IS_EVEN),
+        },
+        internal_filters: Filters {
+            ingress: (number % 5 == 4).then_some(NOT_LONG),
+            egress: (number % 7 == 1).then_some(INNER_IS_TCP_OR_LONG),
+        },
+        fragments: fragments(number),
+        state: State::default(),
         path_mtus: RefCell::default(),
     }
 }
@@ -86,6 +120,30 @@ fn softwires(rng: &mut Rng, brs: &[Ipv6Addr]) -> HashMap<Ipv4Addr, Vec<Softwire>
         }
     }
     table
+}
+
+/// Narrow limits, each in some world, so that they are reached.
+fn fragments(number: usize) -> Limits {
+    const SECOND: u64 = 1_000_000_000;
+    let limits = Limits {
+        max_fragments: 64,
+        packets_per_source: 16,
+        bytes_per_source: 256 << 10,
+        packets: 16_384,
+        bytes: 64 << 20,
+        timeout: 60 * SECOND,
+        port_memory: 30 * SECOND,
+        hold: SECOND,
+        held_per_packet: 4,
+    };
+    match number % 5 {
+        0 => limits,
+        1 => Limits { max_fragments: 4, timeout: SECOND, port_memory: SECOND, ..limits },
+        2 => Limits { packets_per_source: 2, held_per_packet: 1, ..limits },
+        // More than a burst can have, so that the order within one does not matter.
+        3 => Limits { packets: 70, bytes_per_source: 1024, ..limits },
+        _ => Limits { bytes: 8192, bytes_per_source: 4096, timeout: SECOND, ..limits },
+    }
 }
 
 fn policy(number: usize) -> Policy {

@@ -56,6 +56,7 @@ impl BindingTable {
     /// Looks one key up.
     #[inline]
     #[must_use]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn locate(&self, key: Key) -> Slot {
         slot_in(&self.words, chunk_of(&self.index, key.address()), key)
     }
@@ -63,6 +64,7 @@ impl BindingTable {
     /// Looks up to [`BURST`] things up by their keys, in stages; the entries are on their way into
     /// the cache when it returns. `slots` must be as long as `items`.
     #[inline]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
         let (index, words, entries) = (&*self.index, &*self.words, &*self.entries);
         for item in items {
@@ -91,6 +93,7 @@ impl BindingTable {
     /// The softwire's ends at a slot, or nothing when nobody is there.
     #[inline]
     #[must_use]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn endpoints(&self, slot: Slot) -> Option<Endpoints> {
         self.entries.get(slot.0 as usize)?.endpoints()
     }
@@ -106,6 +109,7 @@ impl BindingTable {
     /// True when some softwire has this address: the word of one that nobody has any more is 0.
     #[inline(always)]
     #[must_use]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn has_address(&self, address: u32) -> bool {
         self.is_populated(address) && self.block_of(address).is_some()
     }

@@ -1,0 +1,235 @@
+//! Tunnelled packets that come in IPv6 fragments (F1): they are put together in memory of their
+//! own, so that no fragment keeps a port's buffer, and go on from there like any other packet.
+
+mod arena;
+mod packet;
+mod packets;
+
+pub(super) use packets::{Packets, Whole};
+
+use std::net::Ipv6Addr;
+
+use super::context::Context;
+use super::errors::Icmpv6Error;
+use super::internal::{FromB4, may_carry_error, station};
+use super::keys::Lookup;
+use super::outbox::Received;
+use super::relay::Relay;
+use super::rewrite::Place;
+use super::settings::Fragments;
+use super::verdict::{Stop, Verdict};
+use crate::frame::plan::LARGE_ROOM;
+use crate::frame::{Frame, FramePool, RoomyFrame};
+use crate::side::Side;
+use crate::softwire::Direction;
+use crate::telemetry::DropReason;
+use crate::wire::ipv6::{self, Fragment, Ipv6};
+use crate::wire::{MacAddr, protocol};
+use packets::{Arrival, Limits, PacketId};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Packets that may be given up at once; the others a little later (F6).
+pub(super) const MOST_EXPIRED: usize = 256;
+
+/// What is quoted of a first fragment: as much as an error has room for.
+const QUOTED: usize = 1280 - 48;
+
+impl Limits {
+    /// One worker's share. Packets of one source may meet several workers, if they go to several
+    /// BR addresses: each allows it everything.
+    fn share(settings: &Fragments, workers: usize) -> Self {
+        let share = |limit: u32| (limit as usize / workers).max(1);
+        Self {
+            fragments: settings.max_fragments.into(),
+            packets_per_source: settings.packets_per_source as usize,
+            bytes_per_source: settings.bytes_per_source as usize,
+            packets: share(settings.packets),
+            bytes: share(settings.bytes),
+        }
+    }
+}
+
+impl<P: FramePool> Relay<P> {
+    /// Takes in a fragment of a packet to a BR address, whose IPv6 packet and fragment header are
+    /// at these places. If its packet is whole with it, that is in `self.assembled`.
+    #[cold]
+    pub(super) fn reassemble(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &[u8],
+        packet: Place,
+        header: Place,
+    ) -> Result<Option<Whole>, DropReason> {
+        let bytes = |place: Place| frame.get(place.start..place.end());
+        let outer = bytes(packet).and_then(Ipv6::parsed_before).ok_or(DropReason::Ipv6Truncated)?;
+        let fragment = bytes(header).and_then(Fragment::parse).ok_or(DropReason::Ipv6Truncated)?;
+        let id = PacketId {
+            source: outer.source(),
+            destination: outer.destination(),
+            identification: fragment.identification,
+        };
+        let arrival = Arrival {
+            ethernet: frame.get(..packet.start).unwrap_or_default(),
+            packet: bytes(packet).unwrap_or_default(),
+            frame_len: frame.len(),
+            now: cx.now,
+        };
+        let limits = Limits::share(&cx.snapshot.settings.fragments, self.workers);
+        let counters = self.counters.of(Side::Internal);
+        self.packets.add(id, &fragment, &arrival, &limits, counters, &mut self.assembled)
+    }
+
+    /// Takes the packet that was put together where it goes. It may be larger than any buffer, and
+    /// what leaves of it is not: buffers come in only then.
+    #[cold]
+    pub(super) fn take_assembled(&mut self, cx: &Context<'_>, start: usize, whole: Whole) {
+        let mut packet = std::mem::take(&mut self.assembled);
+        let len = packet.bytes().len();
+        let since = (whole.since < cx.now).then_some(whole.since);
+        let received = Received { len: len as u32, since };
+        match self.pool.frame(len.min(LARGE_ROOM.into())) {
+            None => {
+                let counters = self.counters.of(Side::Internal);
+                counters.drops[DropReason::NoBuffer.index()].count(len);
+            }
+            Some(carrier) => {
+                let judged = if whole.marks_agree {
+                    self.judge_assembled(cx, &mut packet, start)
+                } else {
+                    Err(DropReason::EcnMismatch.into())
+                };
+                self.carry_out_assembled(cx, carrier, &packet, judged, received);
+            }
+        }
+        self.assembled = packet;
+    }
+
+    /// From F1 on, the way of any packet from a B4.
+    fn judge_assembled(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &mut RoomyFrame,
+        start: usize,
+    ) -> Result<Verdict, Stop> {
+        let received = frame.bytes().len() as u32;
+        let payload = Place {
+            start: start + ipv6::HEADER,
+            len: frame.bytes().len().saturating_sub(start + ipv6::HEADER),
+        };
+        let next_header = Ipv6::parse(frame.bytes().get(start..).unwrap_or_default())
+            .map_err(DropReason::from)?
+            .next_header();
+        let upper = self.behind_fragments(cx, frame, start, next_header, payload)?;
+        let (inner, Lookup { key, without_port }) = self.classify_inner(cx, frame, start, upper)?;
+        let from = FromB4 { received, outer: start as u16, inner, without_port };
+        let (table, worker) = (&cx.snapshot.table, self.worker);
+        let slot = table.locate(key);
+        let hairpin = self.leave_tunnel(cx, frame, &from, slot)?;
+        table.count(worker, slot, Direction::FromB4, inner.len);
+        let Some((hairpin, key)) = hairpin else { return Ok(Verdict::Forward) };
+        let slot = table.locate(key);
+        self.enter_tunnel(cx, frame, &hairpin, slot)?;
+        table.count(worker, slot, Direction::ToB4, inner.len);
+        Ok(Verdict::Hairpin)
+    }
+
+    /// Where the inner packet is in a packet that was in fragments, or could have been: what these
+    /// carried starts with `next_header` and is at `payload`. Only tunnelled packets are for us.
+    #[cold]
+    pub(super) fn behind_fragments(
+        &mut self,
+        cx: &Context<'_>,
+        frame: &impl Frame,
+        start: usize,
+        next_header: u8,
+        payload: Place,
+    ) -> Result<Place, Stop> {
+        let bytes = frame.bytes().get(start..).unwrap_or_default();
+        let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
+        let data = frame.bytes().get(payload.start..payload.end()).unwrap_or_default();
+        let upper = ipv6::upper_of_fragments(next_header, data, payload.start - start).map_err(
+            |malformed| {
+                let station = station(frame.bytes());
+                self.report_option(cx, &packet, bytes, malformed, station);
+                DropReason::from(malformed)
+            },
+        )?;
+        if upper.protocol != protocol::IPV4 {
+            return Err(DropReason::UnsupportedProtocol.into());
+        }
+        let len = upper.payload.len();
+        Ok(Place { start: payload.end() - len, len })
+    }
+
+    /// Puts what is left of an assembled packet into a buffer if it goes anywhere.
+    fn carry_out_assembled(
+        &mut self,
+        cx: &Context<'_>,
+        mut carrier: P::Frame,
+        packet: &RoomyFrame,
+        judged: Result<Verdict, Stop>,
+        received: Received,
+    ) {
+        let ends_here = matches!(
+            judged,
+            Err(Stop::Ends(Verdict::Drop(_) | Verdict::Consume | Verdict::Ignore(_)))
+        );
+        let judged = if ends_here || copy(packet, &mut carrier) {
+            judged
+        } else {
+            Err(DropReason::NoBuffer.into())
+        };
+        match judged {
+            Ok(verdict) => self.carry_out(cx, Side::Internal, carrier, verdict, received),
+            Err(stop) => self.stop(cx, Side::Internal, carrier, stop, received),
+        }
+    }
+
+    /// Gives up packets that are not whole in time, and tells their senders (RFC 8200 section 4.5).
+    #[cold]
+    pub(super) fn expire_packets(&mut self, cx: &Context<'_>) {
+        let timeout = timeout(cx);
+        let mut quote = [0; QUOTED];
+        for _ in 0..MOST_EXPIRED {
+            let counters = self.counters.of(Side::Internal);
+            match self.packets.expire(cx.now, timeout, counters, &mut quote) {
+                None => break,
+                Some(None) => {}
+                Some(Some((id, len))) => {
+                    let about = &quote[..len];
+                    let tells = Ipv6::parse_embedded(about)
+                        .is_ok_and(|packet| !may_carry_error(&packet))
+                        && cx.snapshot.is_br(id.destination)
+                        // Which station a link-local address is was not kept.
+                        && !Ipv6Addr::from(id.source).is_unicast_link_local();
+                    if tells {
+                        let error = Icmpv6Error::ReassemblyTimeout;
+                        let ends = (id.destination, id.source);
+                        self.icmpv6_error(cx, error, about, ends, MacAddr::default());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Is a packet not whole in time?
+    pub(super) fn has_overdue_packets(&self, cx: &Context<'_>) -> bool {
+        self.packets.is_overdue(cx.now, timeout(cx))
+    }
+}
+
+fn timeout(cx: &Context<'_>) -> u64 {
+    u64::from(cx.snapshot.settings.fragments.timeout) * SECOND
+}
+
+/// Makes a buffer hold what a frame does. False when it has no room for that.
+fn copy(from: &RoomyFrame, to: &mut impl Frame) -> bool {
+    let (len, room) = (from.bytes().len(), to.bytes().len());
+    if len > room && !to.grow_back(len - room) {
+        return false;
+    }
+    to.truncate(len);
+    to.bytes_mut().copy_from_slice(from.bytes());
+    true
+}

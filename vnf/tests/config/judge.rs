@@ -1,0 +1,30 @@
+//! Loading what stands in memory, and what a refusal must look like.
+
+use std::fs;
+
+use tempfile::TempDir;
+use vnf::config::{self, Config};
+
+/// Loads a configuration and its table from a directory of their own. The directory's name is
+/// taken out of the messages.
+pub(crate) fn load(toml: &[u8], csv: &[u8]) -> Result<Config, String> {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("relay.toml");
+    fs::write(&path, toml).unwrap();
+    fs::write(directory.path().join("table.csv"), csv).unwrap();
+    let prefix = format!("{}/", directory.path().display());
+    config::load(&path).map_err(|errors| errors.to_string().replace(&prefix, ""))
+}
+
+/// Whatever a file holds, it is taken or refused with words; each message has a line that is there.
+pub(crate) fn taken_or_refused(toml: &[u8], csv: &[u8]) {
+    let Err(text) = load(toml, csv) else { return };
+    assert!(!text.is_empty());
+    for message in text.lines().filter(|line| !line.starts_with("and ")) {
+        let (file, rest) = message.split_once(':').unwrap();
+        let bytes = if file == "relay.toml" { toml } else { csv };
+        let lines = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let line: usize = rest.split_once(':').unwrap().0.parse().unwrap();
+        assert!((1..=lines).contains(&line), "{message}");
+    }
+}
