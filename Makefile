@@ -16,7 +16,7 @@ LINT_PACKAGES := shellcheck
 DEEP_PACKAGES := valgrind
 
 # Tests that need root: they make network namespaces and network devices.
-ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
+ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
 
 TRIPLE := x86_64-unknown-linux-gnu
 CPU := -C target-cpu=x86-64-v3
@@ -126,7 +126,12 @@ fuzz: deps ## Fuzz each target for SECONDS (600)
 
 .PHONY: bench
 bench: deps ## Benchmarks of the hot path
-	cargo bench -p benches
+	cargo bench -p benches --no-default-features
+
+.PHONY: loadtest
+loadtest: deps ## Build the load generator and say how to use it (docs/loadtest.md)
+	cargo build --release -p benches --bin lwaftr-loadtest
+	@$(TARGET_DIR)/release/lwaftr-loadtest --help
 
 .PHONY: clean
 clean: ## Remove what was built, and end demos left running

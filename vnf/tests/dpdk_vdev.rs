@@ -298,8 +298,10 @@ fn memif() {
         let socket = dir.path().join("memif.sock");
         let lab = Lab::new();
         let option = format!("socket={},socket-abstract=no", socket.display());
-        let mut server = lab.start(&format!("net_memif0,role=server,{option}"));
-        let mut client = lab.start(&format!("net_memif1,role=client,{option}"));
+        // It says that it carries ordinary frames only, and carries jumbo frames as well.
+        let jumbo = PortConfig { mtu: 9000, ..PORT };
+        let mut server = lab.start_with(&format!("net_memif0,role=server,{option}"), &jumbo);
+        let mut client = lab.start_with(&format!("net_memif1,role=client,{option}"), &jumbo);
         wait_for_link(&server);
         wait_for_link(&client);
         exchange(&lab, &mut client, &mut server);

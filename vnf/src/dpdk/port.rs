@@ -26,6 +26,9 @@ const ACCEPTED: u16 = 9000;
 /// Ethernet header, one tag, FCS.
 const AROUND_IP: u16 = 22;
 
+/// Says that it carries ordinary frames only, and puts jumbo frames into several buffers all the same.
+const CHAINS_UNSAID: &str = "net_memif";
+
 /// What AF_XDP keeps free in front of each received frame.
 const XDP_HEADROOM: u16 = 256;
 
@@ -152,7 +155,7 @@ impl Device {
                 most,
             });
         }
-        self.set_up(config, most, pools)?;
+        self.set_up(config, most.min(self.info().max_mtu), pools)?;
         if sends_through_umem {
             // Its close forgets what lies in the kernel's rings.
             pools.small.expect_kept();
@@ -174,6 +177,8 @@ impl Device {
         let most = self.info().max_mtu;
         if self.sends_through_umem() {
             most.min(SMALL_ROOM - XDP_HEADROOM - AROUND_IP)
+        } else if self.info().driver == CHAINS_UNSAID {
+            ACCEPTED
         } else {
             most
         }
