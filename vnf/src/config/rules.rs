@@ -129,7 +129,9 @@ fn fragments(config: &Config, reader: &mut Reader) {
     ] {
         if each > all {
             let path = format!("fragments.{key}");
-            let problem = format!("{each} is more than {of_all}, which is {all}: at most as much");
+            let problem = format!(
+                "{each} (the default, if it is not set) is more than {of_all}, which is {all}: set it to {all} at most"
+            );
             reader.wrong(&path, problem);
         }
     }

@@ -176,7 +176,8 @@ impl Kind<Filter> for Expression {
 
     fn read(&self, node: &Node) -> Result<Filter, Vec<Wrong>> {
         let text = node.get_ref().as_str().filter(|text| {
-            !text.trim().is_empty() && !text.contains(|c: char| c.is_control() && c != '\n')
+            !text.trim().is_empty()
+                && !text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace())
         });
         let text = text.ok_or_else(|| self.wrong(node))?;
         let one_line: Vec<_> = text.split_whitespace().collect();

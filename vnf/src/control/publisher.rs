@@ -70,6 +70,7 @@ impl Publisher {
 
     /// Replaces everything at once.
     pub fn publish(&mut self, settings: Settings, writer: TableWriter) {
+        writer.replaces(self.writer.table());
         let snapshot = self.snapshots.load().successor(settings, Arc::clone(writer.table()));
         let old = self.snapshots.swap(Arc::new(snapshot));
         let old_writer = std::mem::replace(&mut self.writer, writer);
@@ -120,14 +121,18 @@ impl Publisher {
     }
 
     /// Frees what no worker can hold any more; returns what is still waiting. Parts of the table
-    /// wait while `reading` says that the control side itself is reading the table.
+    /// wait while `reading` says that the control side itself is reading the table, and so do tables
+    /// whose counts are to be taken over.
     pub fn collect(&mut self, reading: bool) -> usize {
         while let Some((generation, memory)) = self.retired.front() {
             let free = self.generations.passed(*generation)
                 && match memory {
                     Memory::Parts(_) => !reading,
                     // A worker's cache lets go of its snapshot when it next loads.
-                    Memory::Whole { snapshot, .. } => Arc::strong_count(snapshot) == 1,
+                    Memory::Whole { snapshot, .. } => {
+                        Arc::strong_count(snapshot) == 1
+                            && !(reading && self.writer.table().counts())
+                    }
                 };
             if !free {
                 break;

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -77,18 +78,25 @@ type Look = Vec<(Softwire, Tally)>;
 
 async fn look(control: &Control) -> Result<Look, ControlError> {
     let view = control.view();
-    blocking(move || view.snapshot.table.tallies().collect()).await
+    blocking(move || view.snapshot.table.tallies()).await
+}
+
+/// By softwire: while an older table drains, one may come several times.
+fn summed(look: Look) -> HashMap<(Key, Ipv6Addr), (Softwire, Tally)> {
+    let mut sums = HashMap::new();
+    for (softwire, tally) in look {
+        let nothing = (softwire, Tally::default());
+        sums.entry((Key::of(&softwire), softwire.b4)).or_insert(nothing).1 += tally;
+    }
+    sums
 }
 
 fn answer(before: Look, after: Look, count: usize, by: Busy, seconds: f64) -> Value {
-    let before: HashMap<_, _> = before
-        .into_iter()
-        .map(|(softwire, tally)| ((Key::of(&softwire), softwire.b4), tally))
-        .collect();
+    let before = summed(before);
     let mut total = Tally::default();
     let mut busy: Look = Vec::new();
-    for (softwire, now) in after {
-        let then = before.get(&(Key::of(&softwire), softwire.b4)).copied().unwrap_or_default();
+    for (key, (softwire, now)) in summed(after) {
+        let then = before.get(&key).map(|(_, then)| *then).unwrap_or_default();
         let carried = now.since(&then);
         if !carried.is_zero() {
             total += carried;

@@ -136,7 +136,7 @@ impl fmt::Display for Unsupported {
                  own",
             ),
             Self::Beyond(offset) => {
-                write!(f, "looks at byte {offset}, which no packet has: at most {LONGEST_PACKET}")
+                write!(f, "looks at byte {offset}, which no packet has: the last one is {}", LONGEST_PACKET - 1)
             }
             Self::TooLong(length) => write!(
                 f,

@@ -44,7 +44,9 @@ impl<P: FramePool> Relay<P> {
             || settings.proxy_arp && cx.snapshot.table.has_address(arp.target.into());
         let is_reply = arp.operation == arp::Operation::Reply;
         let next_hop = cx.snapshot.neighbours.next_hop(Side::External, arp.sender.into());
-        if let Some(next_hop) = next_hop {
+        if let Some(next_hop) = next_hop
+            && arp.sender_mac != settings.link.mac
+        {
             next_hop.heard(arp.sender_mac, is_reply && to_us, true);
         }
         if !to_us || is_reply {

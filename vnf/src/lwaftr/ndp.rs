@@ -85,7 +85,8 @@ impl<P: FramePool> Relay<P> {
             return Verdict::Ignore(IgnoreReason::Ndp);
         };
         // Without the option it can only confirm what is known.
-        if let Some(mac) = neighbour.link_layer.or_else(|| hop.mac()) {
+        let said = neighbour.link_layer.or_else(|| hop.mac());
+        if let Some(mac) = said.filter(|&mac| mac != cx.snapshot.settings.internal.link.mac) {
             hop.heard(mac, solicited || hop.mac().is_none(), over_ride);
         }
         Verdict::Consume

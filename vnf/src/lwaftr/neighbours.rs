@@ -185,7 +185,7 @@ impl Hop {
             None => asked_for,
             Some(known) => over_ride || known == mac,
         };
-        if mac.is_multicast() || !is_believed {
+        if mac.is_multicast() || mac == MacAddr::default() || !is_believed {
             return;
         }
         let silent = if asked_for { 0 } else { before & SILENT };
@@ -310,8 +310,10 @@ mod tests {
     #[test]
     fn only_the_known_address_or_an_override_is_believed() {
         let hop = Hop::new(Ipv4Addr::new(192, 0, 2, 1).into(), None);
-        hop.heard(MacAddr::BROADCAST, true, true);
-        assert_eq!(hop.mac(), None);
+        for nobodys in [MacAddr::BROADCAST, MacAddr::default()] {
+            hop.heard(nobodys, true, true);
+            assert_eq!(hop.mac(), None);
+        }
         hop.heard(MAC, true, false);
         let other = MacAddr([2, 0, 0, 0, 0, 9]);
         hop.heard(other, true, false);

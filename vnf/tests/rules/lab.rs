@@ -277,7 +277,7 @@ impl Lab {
 
     /// What the softwires carried (A3), those that carried anything.
     pub(crate) fn tallies(&self) -> Vec<(Softwire, Tally)> {
-        self.table.tallies().filter(|(_, tally)| !tally.is_zero()).collect()
+        self.table.tallies()
     }
 
     fn observe(&mut self, act: impl FnOnce(&mut Session)) -> Outcome {

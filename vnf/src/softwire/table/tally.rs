@@ -7,6 +7,7 @@
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -53,6 +54,9 @@ pub(super) struct Tallies {
     workers: Box<[Region<Row>]>,
     /// What softwires had carried before they had their present entry; written on the control side.
     earlier: Option<Region<Row>>,
+    /// The table that this one replaced, until its counts are taken over: workers may still count
+    /// in it.
+    before: Mutex<Option<Arc<BindingTable>>>,
 }
 
 impl Tally {
@@ -162,12 +166,29 @@ impl BindingTable {
     /// What a softwire carried; `None` when it is not in the table.
     #[must_use]
     pub fn tally(&self, softwire: &Softwire) -> Option<Tally> {
-        let number = self.number_of(softwire)?;
-        Some(self.tallies.of(number))
+        let mut tally = self.tallies.of(self.number_of(softwire)?);
+        if let Some(before) = self.before() {
+            tally += before.tally(softwire).unwrap_or_default();
+        }
+        Some(tally)
     }
 
-    /// The softwires that carried anything, and what.
-    pub fn tallies(&self) -> impl Iterator<Item = (Softwire, Tally)> {
+    /// What softwires carried, those that carried anything. While an older table drains, a softwire
+    /// may come several times: what it carried is the sum.
+    pub fn tallies(&self) -> Vec<(Softwire, Tally)> {
+        let mut tallies: Vec<_> = self.own_tallies().collect();
+        if let Some(before) = self.before() {
+            let is_there = |(softwire, _): &(Softwire, _)| self.number_of(softwire).is_some();
+            tallies.extend(before.tallies().into_iter().filter(is_there));
+        }
+        tallies
+    }
+
+    fn before(&self) -> Option<Arc<Self>> {
+        self.tallies.before.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn own_tallies(&self) -> impl Iterator<Item = (Softwire, Tally)> {
         let entries = self.tallies.earlier.as_ref().map_or(0, |rows| rows.len()) as u32;
         (0..entries).filter_map(|number| {
             let tally = self.tallies.of(number);
@@ -202,11 +223,12 @@ impl TableWriter {
     #[must_use]
     pub fn counting(mut self, workers: usize) -> Self {
         let entries = self.table.entries.len();
-        if let Some(table) = std::sync::Arc::get_mut(&mut self.table) {
+        if let Some(table) = Arc::get_mut(&mut self.table) {
             let rows = || super::build::reserve(entries);
             table.tallies = Tallies {
                 workers: (0..workers).map(|_| rows()).collect(),
                 earlier: (workers > 0).then(rows),
+                before: Mutex::default(),
             };
         }
         self
@@ -218,8 +240,24 @@ impl TableWriter {
         self.table.tallies.workers.len()
     }
 
+    /// Says which table this one replaces: what is still counted in it belongs to this one's counts,
+    /// until [`Self::take_over_counts`].
+    pub fn replaces(&self, old: &Arc<BindingTable>) {
+        if self.table.counts() && old.counts() {
+            self.set_before(Some(Arc::clone(old)));
+        }
+    }
+
+    fn set_before(&self, before: Option<Arc<BindingTable>>) {
+        *self.table.tallies.before.lock().unwrap_or_else(PoisonError::into_inner) = before;
+    }
+
     /// Takes over what a table counted that this one replaced and that no worker has any more.
-    pub fn take_over_counts(&self, old: &BindingTable) {
+    /// Nobody may be reading the counts meanwhile.
+    pub fn take_over_counts(&self, old: &Arc<BindingTable>) {
+        if self.table.before().is_some_and(|before| Arc::ptr_eq(&before, old)) {
+            self.set_before(None);
+        }
         let entries = old.tallies.earlier.as_ref().map_or(0, |rows| rows.len());
         self.take_over(old, 0..entries as u32);
     }
@@ -303,10 +341,7 @@ mod tests {
         let expected = Tally { to_b4_packets: 2, to_b4_bytes: 200, ..Tally::default() };
         assert_eq!(writer.table().tally(&one), Some(expected));
         let other_tally = Tally { from_b4_packets: 1, from_b4_bytes: 40, ..Tally::default() };
-        assert_eq!(
-            writer.table().tallies().collect::<Vec<_>>(),
-            [(one, expected), (other, other_tally)]
-        );
+        assert_eq!(writer.table().tallies(), [(one, expected), (other, other_tally)]);
         assert_eq!(writer.table().tally(&softwire(1, 9)), None);
     }
 
@@ -341,7 +376,12 @@ mod tests {
         carry(old.table(), &other);
         let new = table(&[one, softwire(2, 9), third]);
         carry(new.table(), &one);
+        new.replaces(old.table());
+        assert_eq!(new.table().tally(&one).unwrap().to_b4_packets, 4, "counted in the old one");
+        let sum: u64 = new.table().tallies().iter().map(|(_, tally)| tally.to_b4_packets).sum();
+        assert_eq!(sum, 4, "what left the table is not in it");
         new.take_over_counts(old.table());
+        assert!(new.table().before().is_none());
         let packets = |softwire| new.table().tally(&softwire).map(|tally| tally.to_b4_packets);
         assert_eq!(
             (packets(one), packets(softwire(2, 9)), packets(third)),
@@ -358,7 +398,7 @@ mod tests {
         carry(writer.table(), &one);
         assert!(!writer.table().counts());
         assert_eq!(writer.table().tally(&one), Some(Tally::default()));
-        assert_eq!(writer.table().tallies().count(), 0);
+        assert!(writer.table().tallies().is_empty());
         assert_eq!(writer.counting_workers(), 0);
     }
 }
