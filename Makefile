@@ -87,7 +87,7 @@ lint: deps ## Formatting, clippy, shellcheck, documentation, licences and source
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	cargo deny check licenses bans sources
 	shellcheck -x -P vnf/demo vnf/demo/demo.sh .ci/run .ci/need .ci/need-cargo \
-		vnf/tests/valgrind/run.sh
+		vnf/tests/valgrind/run.sh vnf/tests/abuse/run.sh
 
 .PHONY: test
 test: lint ## Everything: lint, unit, property, golden, vdev and end-to-end tests
@@ -117,6 +117,8 @@ test-deep: deps ## What takes longer: sanitizer, model checking, proof of no pan
 	$(call fuzz,30)
 	cargo build -p vnf --tests
 	$(SUDO) env TARGET_DIR=$(TARGET_DIR) vnf/tests/valgrind/run.sh
+	cargo build --profile bench -p benches --bin flooded
+	TARGET_DIR=$(TARGET_DIR) timeout 2m vnf/tests/abuse/run.sh
 
 .PHONY: fuzz
 fuzz: deps ## Fuzz each target for SECONDS (600)

@@ -21,11 +21,15 @@ fn generated(softwires: &str) -> tempfile::TempDir {
 }
 
 fn bench(directory: &Path, more: &[&str]) -> Output {
+    bench_for("1", directory, more)
+}
+
+fn bench_for(seconds: &str, directory: &Path, more: &[&str]) -> Output {
     let at = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let (config, external, internal) =
         (at("lwaftr.toml"), at("external.pcap"), at("internal.pcap"));
     let captures = ["--external-in", &external, "--internal-in", &internal];
-    lwaftr(&[&["bench", config.as_str(), "--duration", "1"], &captures[..], more].concat())
+    lwaftr(&[&["bench", config.as_str(), "--duration", seconds], &captures[..], more].concat())
 }
 
 fn json(output: &Output) -> Value {
@@ -124,6 +128,27 @@ fn workers_share_the_table_and_reloads_disturb_nobody() {
     assert!(number(&report["reload"]["reloads"]) >= 1.0, "{report}");
     assert!(number(&report["reload"]["latency_ns"]["p999"]) > 0.0, "{report}");
     assert_eq!(report["encap"]["packets"], report["decap"]["packets"]);
+}
+
+/// Nine frames of ten are a flood, and not one of the others is lost. What a flood's packet costs is
+/// printed and judged elsewhere, by instructions (`vnf/tests/abuse`).
+#[test]
+fn no_flood_costs_a_legitimate_packet() {
+    let directory = generated("1000");
+    for kind in ["table-miss", "spoofed-b4", "icmp", "fragments", "neighbours"] {
+        let report = json(&bench_for("0.1", directory.path(), &["--json", "--flood", kind]));
+        let flood = &report["flood"];
+        assert_eq!((&flood["kind"], &report["dropped"]), (&kind.into(), &0.into()), "{report}");
+        let legitimate = &flood["legitimate"];
+        assert_eq!(legitimate["offered"], legitimate["forwarded"], "{report}");
+        let (offered, floods) = (number(&legitimate["offered"]), number(&flood["flood_packets"]));
+        let sides = if ["fragments", "neighbours"].contains(&kind) { 1.0 } else { 2.0 };
+        assert!((floods * sides / offered - 9.0).abs() < 0.1, "{report}");
+        assert!(number(&flood["relay_ns_without"]) > 0.0, "{report}");
+    }
+    let output = bench_for("0.1", directory.path(), &["--flood", "icmp"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("ns per packet of icmp"), "{text}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Slices of relay and baseline in turn, and what each of them took.
 
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ports::{Sink, Source};
+use super::ports::{Served, Sink, Source};
 use crate::dpdk::{DpdkPool, Mbuf, thread_cpu_time};
 use crate::frame::{Burst, RxQueue as _, TxBurst, TxQueue as _};
 use crate::side::Side;
@@ -34,6 +34,8 @@ pub(super) struct Measured {
     pub(super) encap: Carried,
     /// What they carried from the B4s, to the Internet or to other B4s.
     pub(super) decap: Carried,
+    /// What the relay slices were offered.
+    pub(super) offered: Served,
     /// The counters of everything that came, by side, the first slice included.
     pub(super) totals: [InterfaceTotals; 2],
     /// Frames for which no buffer was free.
@@ -78,6 +80,7 @@ pub(super) fn measure<C: Clock>(
 
     let (mut baseline, mut relay) = (Vec::new(), Vec::new());
     let (mut relay_cpu, mut cpu) = (Duration::ZERO, Duration::ZERO);
+    let mut offered = Served::default();
     let start = Instant::now();
     while relay.is_empty() || start.elapsed() < duration {
         let slice = baseline_slice(&mut worker.ports);
@@ -87,6 +90,7 @@ pub(super) fn measure<C: Clock>(
         relay.push(slice.nanos_per_packet());
         relay_cpu += slice.cpu;
         cpu += slice.cpu;
+        offered = offered + slice.served;
     }
     let wall = start.elapsed();
     let totals = totals(counters);
@@ -99,6 +103,7 @@ pub(super) fn measure<C: Clock>(
         wall,
         encap: encap - encap_before,
         decap: decap - decap_before,
+        offered,
         totals,
         missed: sources(&mut worker.ports).map(|source| source.missed()).sum(),
         latency: worker.latency.book().clone(),
@@ -107,28 +112,29 @@ pub(super) fn measure<C: Clock>(
 
 /// One slice.
 struct Slice {
-    packets: u64,
+    served: Served,
     cpu: Duration,
 }
 
 impl Slice {
     fn nanos_per_packet(&self) -> f64 {
-        self.cpu.as_nanos() as f64 / self.packets as f64
+        self.cpu.as_nanos() as f64 / (self.served.legitimate + self.served.flood) as f64
     }
 }
 
 /// The worker's own loop.
 fn relay_slice<C: Clock>(worker: &mut BenchWorker<C>) -> Slice {
     worker.progress = Arc::default();
-    let packets = begin(&mut worker.ports, &worker.progress);
+    begin(&mut worker.ports, &worker.progress);
     let start = thread_cpu_time();
     worker.run();
-    Slice { packets, cpu: thread_cpu_time() - start }
+    let cpu = thread_cpu_time() - start;
+    Slice { served: served(&mut worker.ports), cpu }
 }
 
 /// The same source, sink and pool with nothing in between.
 fn baseline_slice(ports: &mut Ports<Source, Sink>) -> Slice {
-    let packets = begin(ports, &Arc::default());
+    begin(ports, &Arc::default());
     let (mut burst, mut sent) = (Burst::new(), TxBurst::new());
     let start = thread_cpu_time();
     match ports {
@@ -144,7 +150,8 @@ fn baseline_slice(ports: &mut Ports<Source, Sink>) -> Slice {
             }
         }
     }
-    Slice { packets, cpu: thread_cpu_time() - start }
+    let cpu = thread_cpu_time() - start;
+    Slice { served: served(ports), cpu }
 }
 
 #[inline]
@@ -154,14 +161,16 @@ fn pass(from: &mut Source, to: &mut Sink, burst: &mut Burst<Mbuf>, sent: &mut Tx
     to.transmit(sent);
 }
 
-/// Gives every source a slice's work; returns how many frames that is in all.
-fn begin(ports: &mut Ports<Source, Sink>, progress: &Arc<Progress>) -> u64 {
-    let mut packets = 0;
+/// Gives every source a slice's work.
+fn begin(ports: &mut Ports<Source, Sink>, progress: &Arc<Progress>) {
     for source in sources(ports) {
         source.begin(SLICE, progress);
-        packets += if source.has_more() { SLICE } else { 0 };
     }
-    packets
+}
+
+/// What all sources have served of it.
+fn served(ports: &mut Ports<Source, Sink>) -> Served {
+    sources(ports).map(|source| source.served()).fold(Served::default(), Add::add)
 }
 
 fn sources(ports: &mut Ports<Source, Sink>) -> impl Iterator<Item = &mut Source> {

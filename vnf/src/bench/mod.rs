@@ -10,8 +10,10 @@
 //! what the relay itself costs is the difference. Time is the thread's CPU time: machines are
 //! shared. Several workers do so at the same time, each with its share of the frames and a port of
 //! its own on either side, all on one table. With reloads, a second measurement follows, during
-//! which the configuration is loaded anew over and over, as an instance does it.
+//! which the configuration is loaded anew over and over, as an instance does it. With a flood, one
+//! follows in which only one frame of ten is legitimate.
 
+mod flooded;
 mod measure;
 mod outcome;
 mod ports;

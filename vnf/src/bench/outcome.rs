@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::flooded::Flooded;
 use super::measure::{Carried, Measured};
 use crate::dpdk::Memory;
 use crate::telemetry::{DropReason, InterfaceTotals, LatencyBook, LatencyKind};
@@ -24,6 +25,7 @@ pub struct Outcome {
     /// By worker.
     pub(super) measured: Vec<Measured>,
     pub(super) reloading: Option<Reloading>,
+    pub(super) flooded: Option<Flooded>,
 }
 
 /// What was measured while the configuration was loaded over and over.
@@ -83,11 +85,7 @@ impl Outcome {
     /// before it. Of several workers, the middle one's.
     #[must_use]
     pub fn relay_ns(&self) -> f64 {
-        let of_one = |measured: &Measured| {
-            let pairs = measured.relay.iter().zip(&measured.baseline);
-            median(pairs.map(|(relay, baseline)| relay - baseline).collect())
-        };
-        median(self.measured.iter().map(of_one).collect())
+        relay_ns(&self.measured)
     }
 
     /// What it costs in cycles of the time stamp counter.
@@ -144,6 +142,9 @@ impl Outcome {
             json["reload"] =
                 json!({"reloads": reloads, "latency_ns": percentiles(&latency(measured))});
         }
+        if let Some(flooded) = &self.flooded {
+            json["flood"] = flooded.json(self.relay_ns());
+        }
         if self.measured.len() > 1 {
             json["workers"] = self.measured.len().into();
         }
@@ -188,6 +189,9 @@ impl fmt::Display for Outcome {
             writeln!(f, "  reloading {}", words(&latency(measured)))?;
             writeln!(f, "            {reloads} reloads")?;
         }
+        if let Some(flooded) = &self.flooded {
+            writeln!(f, "{}", flooded.words(self.relay_ns()))?;
+        }
         let share = self.cpu_share() * 100.0;
         let workers = match self.measured.len() {
             1 => String::new(),
@@ -201,6 +205,15 @@ impl fmt::Display for Outcome {
         }
         writeln!(f, "{lines}")
     }
+}
+
+/// What the relay costs a packet, by worker; the middle one's.
+pub(super) fn relay_ns(measured: &[Measured]) -> f64 {
+    let of_one = |measured: &Measured| {
+        let pairs = measured.relay.iter().zip(&measured.baseline);
+        median(pairs.map(|(relay, baseline)| relay - baseline).collect())
+    };
+    median(measured.iter().map(of_one).collect())
 }
 
 /// Of all packets that went through: from the moment their burst was received until the port had
@@ -229,7 +242,7 @@ fn words(latency: &Histogram<u64>) -> String {
 }
 
 /// Three decimals are more than a measurement holds.
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::flooded::Flooded;
 use super::measure::{BenchWorker, Measured, measure};
 use super::outcome::{Outcome, Reloading};
 use super::ports::{Sink, Source};
@@ -18,15 +19,21 @@ use crate::control::cpus::Cpus;
 use crate::control::{ControlError, Publisher};
 use crate::dpdk::{Eal, EalConfig, Hugepages, Mempool, Pools, ThreadRegistration, Tsc};
 use crate::frame::plan::{PoolPlan, SMALL_ROOM};
-use crate::lwaftr::{Relay, RelayParts, Snapshot};
+use crate::generate::Flood;
+use crate::lwaftr::{Relay, RelayParts, Settings, Snapshot};
 use crate::memory::{Generations, Reader};
 use crate::replay::{CaptureError, MACS};
+use crate::side::Side;
+use crate::softwire::BindingTable;
 use crate::telemetry::{LatencyRecorder, WorkerCounters};
 use crate::wire::MacAddr;
 use crate::worker::{Idle, Ports, Worker};
 
 /// The MAC address of next hops that are given by address: nobody answers here.
 const NEXT_HOP: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
+
+/// Frames of a flood, for each side and worker, before they repeat themselves.
+const FLOOD_FRAMES: usize = 1 << 16;
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -45,6 +52,8 @@ pub struct Request {
     pub workers: usize,
     /// Measure once more, reloading over and over.
     pub reload: bool,
+    /// Measure once more, under a flood.
+    pub flood: Option<Flood>,
 }
 
 /// Which way packets go.
@@ -80,6 +89,7 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     settings.know_next_hops(NEXT_HOP);
     crate::control::accelerate_filters(&mut settings.filters);
     let softwires = writer.table().len();
+    let table = Arc::clone(writer.table());
     let workers = cpus.workers.len();
     let (generations, readers) = Generations::new(workers);
     let mut publisher = Publisher::new(settings.clone(), writer, generations);
@@ -100,6 +110,13 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
     } else {
         None
     };
+    let flooded = match request.flood {
+        Some(kind) => {
+            flood(kind, &mut benches, &settings, &table);
+            Some(Flooded { kind, measured: pass(&eal, &mut benches, request.duration)? })
+        }
+        None => None,
+    };
     Ok(Outcome {
         softwires,
         flows,
@@ -108,6 +125,7 @@ pub fn run(request: &Request) -> Result<Outcome, ControlError> {
         tsc_hertz: Tsc::new(&eal).hertz(),
         measured,
         reloading,
+        flooded,
     })
 }
 
@@ -174,11 +192,29 @@ fn ports(
     external: Traffic,
     internal: Traffic,
 ) -> Ports<Source, Sink> {
-    let port = |traffic: Traffic| (Source::new(pool_for(&traffic, pools), traffic.into()), Sink);
+    let port = |traffic: Traffic| (Source::new(pool_for(&traffic, pools), traffic), Sink);
     if config.on_a_stick() {
         Ports::One(port(Traffic::interleave(&external, &internal)))
     } else {
         Ports::Two(port(external), port(internal))
+    }
+}
+
+/// Puts a flood before every worker, each its own.
+fn flood(kind: Flood, benches: &mut [Bench], settings: &Settings, table: &BindingTable) {
+    for (number, bench) in benches.iter_mut().enumerate() {
+        let frames = |side: Side| {
+            let seed = (number * Side::BOTH.len() + side.index()) as u64;
+            Traffic::of(&kind.frames(side, FLOOD_FRAMES, settings, table, seed))
+        };
+        let [external, internal] = Side::BOTH.map(frames);
+        match &mut bench.worker.ports {
+            Ports::Two(first, second) => {
+                first.0.flood(external);
+                second.0.flood(internal);
+            }
+            Ports::One(both) => both.0.flood(Traffic::interleave(&external, &internal)),
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use hashbrown::HashSet;
 
 use crate::replay::{CaptureError, CaptureReader};
 
+/// Frames of a flood for each legitimate one.
+pub(super) const FLOOD: u32 = 9;
+
 /// Frames, to be served over and over.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Traffic {
@@ -24,6 +27,15 @@ impl Traffic {
             traffic.push(&record.frame);
         }
         Ok(traffic)
+    }
+
+    /// These frames.
+    pub(super) fn of(frames: &[Vec<u8>]) -> Self {
+        let mut traffic = Self::default();
+        for frame in frames {
+            traffic.push(frame);
+        }
+        traffic
     }
 
     /// Both sides' frames in turn, as they come when both share a port.
@@ -82,16 +94,44 @@ impl Traffic {
     }
 }
 
+/// Where in traffic that is served over and over the next frame is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reel {
+    traffic: Traffic,
+    next: usize,
+}
+
+impl Reel {
+    pub(super) fn new(traffic: Traffic) -> Self {
+        Self { traffic, next: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.traffic.len() == 0
+    }
+
+    /// The next frame; there must be one.
+    #[inline]
+    pub(super) fn next(&mut self) -> &[u8] {
+        let frame = self.traffic.frame(self.next);
+        self.next = if self.next + 1 == self.traffic.len() { 0 } else { self.next + 1 };
+        frame
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn traffic(frames: &[&[u8]]) -> Traffic {
-        let mut traffic = Traffic::default();
-        for frame in frames {
-            traffic.push(frame);
-        }
-        traffic
+        Traffic::of(&frames.iter().map(|frame| frame.to_vec()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_reel_starts_again_at_its_end() {
+        let mut reel = Reel::new(traffic(&[&[1], &[2]]));
+        assert!(!reel.is_empty() && Reel::default().is_empty());
+        assert_eq!([0; 3].map(|_| reel.next()[0]), [1, 2, 1]);
     }
 
     #[test]

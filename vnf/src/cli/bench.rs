@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Failure;
 use super::output::{print, print_json};
 use crate::bench::{self, Direction, Request};
+use crate::generate::Flood;
 
 /// Measure what a packet costs
 ///
@@ -52,6 +53,9 @@ pub struct Args {
     /// latencies
     #[arg(long)]
     reload: bool,
+    /// Measure for as long again with nine frames of a flood for each of the captures, and compare
+    #[arg(long, value_name = "KIND", value_enum, conflicts_with = "reload")]
+    flood: Option<Flood>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -72,6 +76,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         cpu: args.cpu,
         workers: args.workers.into(),
         reload: args.reload,
+        flood: args.flood,
     };
     let outcome = bench::run(&request)?;
     if args.json { print_json(&outcome.json()) } else { print(&outcome.to_string()).map(|_| ()) }

@@ -1,11 +1,13 @@
 //! Test material of any size: a configuration, its table, and traffic that fits it, so that a
 //! replay gives exactly one frame out for each frame in. The same request gives the same files.
 
+mod flood;
 mod frames;
 mod network;
 mod random;
 mod sizes;
 
+pub use flood::Flood;
 pub use network::{Network, NetworkError};
 pub use sizes::{FrameSizes, FrameSizesError, LARGEST_FRAME, SMALLEST_FRAME};
 

@@ -1,8 +1,10 @@
 //! A map that knows which of its entries is the oldest: what is kept for a while, and gives way to
 //! newer things when there is too much of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
+
+use hashbrown::HashMap;
 
 /// Entries by key and by age.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The topology of `make demo` as something a test can hold: up when made, gone when dropped.
 //! The shell code in `vnf/demo` is the only one that lays it out and knows its steps.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -172,6 +173,19 @@ impl Drop for Lab {
             assert!(down.is_ok_and(|output| output.status.success()), "cannot take the lab down");
         }
     }
+}
+
+/// Changes the relay's configuration, and has it reload.
+pub(crate) fn reconfigure(lab: &Lab, changes: &[(&str, &str)]) {
+    let path = lab.file("demo.toml");
+    let mut toml = fs::read_to_string(&path).expect("the configuration");
+    for (old, new) in changes {
+        assert!(toml.contains(old), "{old} is not in\n{toml}");
+        toml = toml.replace(old, new);
+    }
+    fs::write(&path, toml).expect("writes");
+    let output = lab.control(&["reload"]);
+    assert!(output.status.success(), "{}", printed(&output));
 }
 
 /// A ping that runs in the background.

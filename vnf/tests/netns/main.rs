@@ -5,6 +5,7 @@
 
 mod lab;
 mod neighbours;
+mod stacks;
 
 use std::fmt::Write as _;
 use std::fs;

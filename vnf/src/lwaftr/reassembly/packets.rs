@@ -2,7 +2,7 @@
 //! under way loses its own oldest packet, and where all have too much the oldest goes. So nobody
 //! takes more than his share, and a flood only shortens how long fragments may wait.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::super::aged::Aged;
 use super::arena::{Arena, Chain};
