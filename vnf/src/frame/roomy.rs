@@ -31,11 +31,11 @@ impl RoomyFrame {
 
 impl Frame for RoomyFrame {
     fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..self.end]
+        self.buffer.get_mut(self.start..self.end).unwrap_or_default()
     }
 
     fn grow_front(&mut self, n: usize) -> bool {

@@ -48,6 +48,7 @@ impl<P: FramePool> Relay<P> {
 
     /// D7: a tunnelled packet to one of our own external addresses.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn answer_tunnelled<F: Frame>(
         &mut self,
         cx: &Context<'_>,

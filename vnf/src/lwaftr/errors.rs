@@ -103,6 +103,7 @@ impl<P: FramePool> Relay<P> {
     /// Says in ICMPv4 what is wrong with a packet, unless nobody may be told (I5), or too much was
     /// said already (I6).
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn icmpv4_error(
         &mut self,
         cx: &Context<'_>,
@@ -180,6 +181,7 @@ impl<P: FramePool> Relay<P> {
     /// packet from its IPv6 header on, `station` where its frame came from: what is about ourselves
     /// goes back there, and so does what no router would carry.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn icmpv6_error(
         &mut self,
         cx: &Context<'_>,

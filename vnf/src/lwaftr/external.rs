@@ -231,6 +231,7 @@ impl<P: FramePool> Relay<P> {
 
     /// E8 with `fragment = "inner"`: each fragment has its own tunnel header.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     fn fragment_into_tunnel(
         &mut self,
         frame: &mut impl Frame,
@@ -248,6 +249,7 @@ impl<P: FramePool> Relay<P> {
     }
 
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     fn no_softwire(
         &mut self,
         cx: &Context<'_>,
@@ -272,6 +274,7 @@ impl<P: FramePool> Relay<P> {
 /// Asks the egress filter about a packet that will be cut, as it would leave if it were not (Q1).
 /// Where the inner packet is afterwards.
 #[cold]
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 fn leaving_whole<F: Frame>(
     cx: &Context<'_>,
     frame: &mut F,
@@ -290,6 +293,7 @@ fn leaving_whole<F: Frame>(
 }
 
 /// P3, but for the header itself.
+#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn check_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<(), DropReason> {
     if snapshot.is_martian(packet.source()) || snapshot.is_martian(packet.destination()) {
         return Err(DropReason::Ipv4Martian);

@@ -54,6 +54,7 @@ struct Piece {
 impl<P: FramePool> Relay<P> {
     /// Puts the packet at `place` into IPv6 fragments of at most `mtu` bytes.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn fragment_outer(
         &mut self,
         frame: &mut impl Frame,
@@ -95,6 +96,7 @@ impl<P: FramePool> Relay<P> {
     /// Cuts the IPv4 packet at `place` into fragments of at most `mtu` bytes, each behind `front`
     /// bytes that `write_front` fills in, given the fragment's length, and returns what follows.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn fragment_inner(
         &mut self,
         side: Side,

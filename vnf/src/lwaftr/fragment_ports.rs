@@ -195,6 +195,7 @@ impl<P: FramePool> Relay<P> {
     /// How to find the softwire that a fragment out of a tunnel goes to. Its source was found, so
     /// its first fragment is known if one had to be.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn lookup_of_hairpin(
         &self,
         cx: &Context<'_>,

@@ -43,6 +43,7 @@ impl<F> Held<F> {
 impl<P: FramePool> Relay<P> {
     /// Keeps a frame until the next hop on the side it is `to` leave by is known.
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn hold(&mut self, cx: &Context<'_>, frame: P::Frame, received_on: Side, to: Side) {
         let len = frame.bytes().len();
         match self.held.sides[to.index()].try_push(Waiting { frame, received_on, since: cx.now }) {

@@ -282,6 +282,7 @@ impl<P: FramePool> Relay<P> {
     /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1. A packet for another B4 is
     /// given back, to be looked up.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn leave_tunnel<F: Frame>(
         &mut self,
         cx: &Context<'_>,
@@ -371,6 +372,7 @@ impl<P: FramePool> Relay<P> {
     /// D2: this packet's softwire is not the one it came by. Why, and its sender is told. What was
     /// put off for a usual packet comes first: could its outer addresses be right at all?
     #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     fn not_own_softwire(
         &mut self,
         cx: &Context<'_>,

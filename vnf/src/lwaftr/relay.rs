@@ -221,6 +221,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Counts a frame that ends here, and puts one that leaves where it leaves by.
     #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn carry_out(
         &mut self,
         cx: &Context<'_>,
@@ -237,7 +238,10 @@ impl<P: FramePool> Relay<P> {
             Verdict::Consume => return self.counters.of(side).consumed.add(1),
             Verdict::Wait(to) => return self.hold(cx, frame, side, to),
             Verdict::Ignore(reason) => {
-                return self.counters.of(side).ignored[reason.index()].count(len);
+                if let Some(counter) = self.counters.of(side).ignored.get(reason.index()) {
+                    counter.count(len);
+                }
+                return;
             }
             Verdict::Drop(reason) => return self.count_drop(side, reason, &frame, len),
         };
@@ -248,6 +252,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Counts a dropped frame; the first of its reason in a burst is kept as an example (A2).
     #[inline]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn count_drop(
         &mut self,
         side: Side,
@@ -255,7 +260,9 @@ impl<P: FramePool> Relay<P> {
         frame: &P::Frame,
         received_len: usize,
     ) {
-        self.counters.of(side).drops[reason.index()].count(received_len);
+        if let Some(counter) = self.counters.of(side).drops.get(reason.index()) {
+            counter.count(received_len);
+        }
         if self.exemplified.is_first(side, reason) {
             self.counters.examples(side).put(reason, frame.bytes());
         }

@@ -247,7 +247,9 @@ impl FragmentHeader {
     pub fn first(packet: &Ipv4<'_>) -> Self {
         let header = packet.header();
         let mut bytes = [0; 60];
-        bytes[..header.len()].copy_from_slice(header);
+        for (to, from) in bytes.iter_mut().zip(header) {
+            *to = *from;
+        }
         Self { bytes, len: header.len() }
     }
 

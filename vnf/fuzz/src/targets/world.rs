@@ -27,7 +27,13 @@ struct Variant {
     one_port: bool,
     /// Whether the next hops' MAC addresses are known from the start.
     knows_next_hops: bool,
+    /// Whether there are several next hops, and several addresses of ours, on each side.
+    lists: bool,
+    /// More of each side, external first.
+    sides: [&'static str; 2],
     policy: &'static str,
+    /// Sections of their own.
+    more: &'static str,
 }
 
 const PLAIN: Variant = Variant {
@@ -35,10 +41,13 @@ const PLAIN: Variant = Variant {
     vlans: [0, 0],
     one_port: false,
     knows_next_hops: true,
+    lists: false,
+    sides: ["", ""],
     policy: "",
+    more: "",
 };
 
-const VARIANTS: [Variant; 6] = [
+const VARIANTS: [Variant; 9] = [
     PLAIN,
     Variant {
         mtus: [1500, 1280],
@@ -57,6 +66,34 @@ const VARIANTS: [Variant; 6] = [
     Variant { knows_next_hops: false, ..PLAIN },
     Variant {
         policy: "hairpinning = \"external\"\nmss-clamp = 600\necn = \"compatibility\"",
+        ..PLAIN
+    },
+    // Filters that read all over the packet, whatever it is.
+    Variant {
+        mtus: [1500, 1300],
+        sides: [
+            "ingress-filter = \"not (tcp dst port 25) and ip[6:2] & 0x4000 != len\"\n\
+             egress-filter = \"udp or icmp or ip[2:2] > 40\"",
+            "ingress-filter = \"ip6[48] < 250 or ip6 proto 58 or port 53\"\n\
+             egress-filter = \"ip6[40] & 0xf0 = 0x40 or ip6[6] = 44\"",
+        ],
+        ..PLAIN
+    },
+    // Fragments of which next to nothing may be kept.
+    Variant {
+        mtus: [1400, 1300],
+        policy: "fragment = \"inner\"\ntoo-big-df = \"fragment\"",
+        more: "[fragments]\nmax-fragments = 3\npackets-per-source = 2\n\
+               bytes-per-source = 4096\npackets = 3\nbytes = 65536\ntimeout = 2\n\
+               port-memory = 2\nheld-per-packet = 1",
+        ..PLAIN
+    },
+    // Next hops and addresses in lists, and softwires' addresses spoken for.
+    Variant {
+        vlans: [10, 20],
+        knows_next_hops: false,
+        sides: ["proxy-arp = true\npromiscuous = true", "link-local = \"fe80::77\""],
+        lists: true,
         ..PLAIN
     },
 ];
@@ -101,17 +138,29 @@ impl Drop for World {
 impl Variant {
     fn toml(&self) -> String {
         let sides = [
-            ("external", "192.0.2.1/24", "192.0.2.254", "net_null0"),
-            ("internal", "2001:db8:1::1/64", "2001:db8:1::fe", "net_null1"),
+            (
+                "external",
+                ["192.0.2.1/24", "192.0.2.65/24"],
+                ["192.0.2.254", "192.0.2.253"],
+                "net_null0",
+            ),
+            (
+                "internal",
+                ["2001:db8:1::1/64", "2001:db8:2::1/64"],
+                ["2001:db8:1::fe", "fe80::fd"],
+                "net_null1",
+            ),
         ];
         let mut toml = String::new();
-        for (number, (side, address, next_hop, port)) in sides.into_iter().enumerate() {
+        for (number, (side, addresses, next_hops, port)) in sides.into_iter().enumerate() {
             let port = if self.one_port { "net_null0" } else { port };
-            let (mtu, vlan) = (self.mtus[number], self.vlans[number]);
+            let (mtu, vlan, more) = (self.mtus[number], self.vlans[number], self.sides[number]);
+            let several = usize::from(self.lists) + 1;
+            let (addresses, next_hops) = (&addresses[..several], &next_hops[..several]);
             let _ = write!(
                 toml,
-                "[{side}]\nport = \"{port}\"\naddress = \"{address}\"\nmtu = {mtu}\n\
-                 next-hop = \"{next_hop}\"\n"
+                "[{side}]\nport = \"{port}\"\naddress = {addresses:?}\nmtu = {mtu}\n\
+                 next-hop = {next_hops:?}\n{more}\n"
             );
             if vlan != 0 {
                 let _ = writeln!(toml, "vlan = {vlan}");
@@ -122,8 +171,8 @@ impl Variant {
         }
         let _ = writeln!(
             toml,
-            "[softwires]\nbr-addresses = [\"2001:db8:ff::1\", \"2001:db8:ff::2\"]\n[policy]\n{}",
-            self.policy
+            "{}\n[softwires]\nbr-addresses = [\"2001:db8:ff::1\", \"2001:db8:ff::2\"]\n[policy]\n{}",
+            self.more, self.policy
         );
         for (number, (ipv4, offset, length, psid, b4)) in SOFTWIRES.into_iter().enumerate() {
             let br = 1 + u8::from(number == 1);
