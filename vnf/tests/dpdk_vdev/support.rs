@@ -120,7 +120,8 @@ impl Lab {
 
     /// A frame with these bytes.
     pub(crate) fn frame(&self, bytes: &[u8]) -> Mbuf {
-        let mut frame = self.pools.for_worker().frame(bytes.len()).unwrap();
+        let frame = self.pools.for_worker().frame(bytes.len());
+        let mut frame = frame.unwrap_or_else(|| panic!("no buffer for {} bytes", bytes.len()));
         frame.bytes_mut().copy_from_slice(bytes);
         frame
     }

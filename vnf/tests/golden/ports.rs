@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use vnf::config;
-use vnf::dpdk::DpdkPool;
+use vnf::dpdk::{DpdkPool, Hugepages};
+use vnf::frame::plan::{LARGE_ROOM, PoolNeeds, PoolPlan};
 use vnf::frame::{Burst, Frame as _, RxQueue as _};
-use vnf::lwaftr::{Relay, RelayParts, Snapshot};
+use vnf::lwaftr::{MOST_HELD, MOST_WAITING, Relay, RelayParts, Snapshot};
 use vnf::replay::{CaptureReader, MACS};
 use vnf::side::Side;
-use vnf::telemetry::{PortStats, WorkerCounters, stats_json};
+use vnf::telemetry::{PortStats, WorkerCounters, add_links, stats_json};
 
 use crate::case::Case;
-use crate::support::{Lab, PORT, Running};
+use crate::support::{Lab, NEEDS, PORT, Running};
 
 /// How often the timers run, in nanoseconds.
 const TICK: u64 = 100_000_000;
@@ -28,9 +29,21 @@ pub(crate) struct Rings {
     out_of: [Running; 2],
 }
 
+/// Can a port receive all its frames? Replay takes longer ones.
+pub(crate) fn can_receive(case: &Case) -> bool {
+    Side::BOTH.into_iter().all(|side| {
+        let path = case.directory.join(format!("{}-in.pcap", side.name()));
+        let mut reader = CaptureReader::open(&path).unwrap();
+        std::iter::from_fn(|| reader.next_record().unwrap())
+            .all(|record| record.frame.len() <= usize::from(LARGE_ROOM))
+    })
+}
+
 impl Rings {
     pub(crate) fn start() -> Self {
-        let lab = Lab::new();
+        // What may wait for next hops and for fragments is in buffers of the pools.
+        let needs = PoolNeeds { held: (2 * MOST_HELD + MOST_WAITING) as u32, ..NEEDS };
+        let lab = Lab::with_plan(Hugepages::Never, PoolPlan::derive(&needs));
         let config = vnf::dpdk::PortConfig { mtu: 9000, ..PORT };
         let mut number = 0;
         let mut ring = || {
@@ -69,7 +82,10 @@ impl Rings {
         if let Some(seconds) = case.argument("--until") {
             session.advance((seconds.parse::<f64>().unwrap() * 1e9) as u64);
         }
-        let json = stats_json(&[&*session.counters], [PortStats::default(); 2], 0);
+        let mut json = stats_json(&[&*session.counters], [PortStats::default(); 2], 0);
+        let snapshot = &session.snapshot;
+        let alarms = snapshot.alarms().iter().map(|alarm| alarm.to_json(None)).collect();
+        add_links(&mut json, alarms, Side::BOTH.map(|side| snapshot.next_hops(side)));
         (session.sent, json)
     }
 }
