@@ -3,8 +3,8 @@
 //! same verdicts: interpreted, as a replay does; or as machine code, as an instance does.
 //!
 //! The machine code is our own. DPDK's converter and code generator were tried first: they load
-//! bytes and words behind the wrong register, tests of small bit masks become wrong code, and about
-//! one random program in a thousand got jumps into the middle of instructions.
+//! bytes and words behind the wrong register, tests of small bit masks become wrong code, and some
+//! random programs got jumps into the middle of instructions.
 //!
 //! | file | what it does |
 //! | --- | --- |
