@@ -318,7 +318,8 @@ impl<P: FramePool> Relay<P> {
         }
         let path = || Path::Softwire { b4, br };
         let decrement_ttl = policy.decap_ttl == DecapTtl::Decrement;
-        if decrement_ttl && packet.ttl() <= 1 {
+        // A router forwards no TTL of zero, not even one it leaves alone (RFC 1812 section 4.2.2.9).
+        if packet.ttl() <= u8::from(decrement_ttl) {
             self.icmpv4_error(cx, Icmpv4Error::TimeExceeded, &packet, path());
             return Err(DropReason::TtlExpired.into());
         }

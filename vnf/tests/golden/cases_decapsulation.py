@@ -9,8 +9,8 @@ from scapy.packet import Raw
 from case import case
 from world import (B4_12, B4_34, B4_OFFSET, B4_SINGLE, B4_WHOLE, B4_WHOLE_OFFSET, BR1, BR2, HOST,
                    INTERNAL, OFFSET, PORT_12, PORT_34, PORT_OFFSET, PORT_SINGLE, SHARED, SINGLE,
-                   WHOLE, WHOLE_OFFSET, aged, data, encapsulated, inbound, ip, outbound, tcp,
-                   tunnel, unreachable6)
+                   WHOLE, WHOLE_OFFSET, aged, data, encapsulated, icmp_error, inbound, ip, outbound,
+                   tcp, tunnel, unreachable6)
 
 
 @case("D1 D2 D4", "A UDP datagram leaves its tunnel: one TTL less, checksum right")
@@ -92,12 +92,14 @@ def ttl_two(c):
     c.from_b4(tunnel(outbound(ttl=2))).forwarded(aged(outbound(ttl=2)))
 
 
-@case("D4", 'decap-ttl = "keep" leaves it untouched, however low')
+@case("D4", 'decap-ttl = "keep" leaves it untouched; a TTL of zero leaves by no router')
 def ttl_kept(c):
     c.policy["decap-ttl"] = "keep"
     for ttl in (255, 2, 1):
         packet = outbound(ttl=ttl)
         c.from_b4(tunnel(packet)).forwarded(packet)
+    packet = outbound(ttl=0)
+    c.from_b4(tunnel(packet)).dropped("ttl-expired", encapsulated(icmp_error(packet, 11, 0)))
 
 
 @case("D2 D3", "Options of the inner packet are carried; its ports are found behind them")

@@ -220,7 +220,7 @@ pub(crate) fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict>
         let room = world.internal.mtu - 40;
         return through(world, softwire, to_ourselves(world, packet, room));
     }
-    if !world.policy.decap_ttl_keep {
+    if !world.policy.decap_ttl_keep || packet.ttl() == 0 {
         alive(packet, back_through(world, softwire, errors::time_exceeded(world, packet)))?;
     }
     let too_big = |mtu| back_through(world, softwire, errors::too_big(world, packet, mtu));

@@ -156,6 +156,14 @@ fn d4_keep_leaves_the_ttl_alone() {
 }
 
 #[test]
+fn d4_a_ttl_of_zero_is_never_forwarded() {
+    let mut lab = Lab::with_policy("decap-ttl = \"keep\"");
+    let packet = alices().ttl(0);
+    let error = at_alice(&our_error((11, 0), 0, &packet, SHARED));
+    lab.alice_sends(&packet).dropped_and_told("ttl-expired", &error);
+}
+
+#[test]
 fn d5_too_big_with_df_is_told_through_the_softwire() {
     let mut lab = Lab::configured(|config| config.mtus = [1400, 1540]);
     let packet = |len: usize| Ipv4::udp(ALICES, DNS, len - 28).dont_fragment();
