@@ -341,6 +341,36 @@ fn edits_are_made_and_refused() {
 }
 
 #[test]
+fn who_changed_what_is_in_the_audit_log() {
+    let instance = Files::new("", &table(128)).start();
+    let add = ["softwire", "add", "--ipv4", "203.0.113.7", "--b4"];
+    instance.ok(&[&add[..], &["2001:db8:7::1"]].concat());
+    instance.fails(1, &[&add[..], &["fe80::1"]].concat());
+    instance.ok(&["reload", "--dry-run"]);
+    instance.ok(&["reload"]);
+    instance.files.write_table("nonsense\n");
+    instance.signal("-HUP");
+    instance.wait_until("SIGHUP is noted", |instance| {
+        instance.json(&["audit", "--json"]).as_array().unwrap().len() == 4
+    });
+    let records = instance.json(&["audit", "--json"]);
+    let of = |key: &str| -> Vec<String> {
+        let records = records.as_array().unwrap().iter();
+        records.map(|record| record[key].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of("action"), ["softwire-add", "softwire-add", "reload", "reload"]);
+    assert_eq!(of("outcome"), ["done", "refused", "done", "refused"]);
+    assert!(of("what")[0].contains("203.0.113.7 psid 0"), "{records}");
+    assert!(of("detail")[1].contains("link-local") && of("detail")[3].contains("softwires.csv:1"));
+    let uid = format!("uid {}", rustix::process::getuid().as_raw());
+    assert!(of("who")[2].contains(&uid) && of("from")[2].starts_with("control socket, process "));
+    assert_eq!(of("who")[3], "SIGHUP");
+    let text = instance.ok(&["audit", "-n", "1"]);
+    assert!(text.contains("reload by SIGHUP, signal\n    REFUSED: "), "{text}");
+    assert_eq!(instance.lwaftr(&["audit", "-n", "0"]).status.code(), Some(2));
+}
+
+#[test]
 fn a_batch_changes_the_psid_length_of_an_address_or_nothing() {
     let instance = Files::new("", &table(128)).start();
     let file = instance.files.path("batch.csv");

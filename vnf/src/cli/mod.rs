@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 ok, 1 refused or a negative answer, 2 usage, 3 no instance answers, 4 our fault.
 
+pub mod audit;
 #[cfg(feature = "dpdk")]
 pub mod bench;
 pub mod check;
@@ -76,6 +77,7 @@ pub enum Verb {
     Stats(stats::Args),
     Latency(latency::Args),
     Status(status::Args),
+    Audit(audit::Args),
     Completions(generated::CompletionArgs),
     Man(generated::ManArgs),
 }
@@ -122,6 +124,7 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Stats(args) => stats::run(args),
         Verb::Latency(args) => latency::run(args),
         Verb::Status(args) => status::run(args),
+        Verb::Audit(args) => audit::run(args),
         Verb::Completions(args) => generated::completions(args),
         Verb::Man(args) => generated::man(args),
     }

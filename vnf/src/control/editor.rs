@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::change::{Change, Changes};
@@ -34,6 +34,7 @@ pub struct Editor {
     pub(super) journal: Option<Journal>,
     pub(super) macs: PortMacs,
     pub(super) largest_mtus: [u16; 2],
+    state: PathBuf,
 }
 
 /// Softwires to add or to remove, as one step.
@@ -72,6 +73,7 @@ impl Editor {
         discard_edits: bool,
     ) -> Result<Self, ControlError> {
         config.forget_rows();
+        let state = journal.to_owned();
         let mut journal = open_journal(&config, journal)?;
         if let Some(journal) = &mut journal {
             let kept = if discard_edits {
@@ -82,12 +84,25 @@ impl Editor {
             journal.rewrite(kept).map_err(|error| cannot_write(&error))?;
         }
         let publisher = Publisher::new(settings(&config, macs), writer, generations);
-        Ok(Self { config: Arc::new(config), publisher, journal, macs, largest_mtus: [u16::MAX; 2] })
+        Ok(Self {
+            config: Arc::new(config),
+            publisher,
+            journal,
+            macs,
+            largest_mtus: [u16::MAX; 2],
+            state,
+        })
     }
 
     /// Tells what the ports can carry, by side, in IP bytes: no reload may want more.
     pub fn limit_mtus(&mut self, largest: [u16; 2]) {
         self.largest_mtus = largest;
+    }
+
+    /// The file with this extension beside the journal.
+    #[must_use]
+    pub fn state_file(&self, extension: &str) -> PathBuf {
+        self.state.with_extension(extension)
     }
 
     /// The configuration that counts.

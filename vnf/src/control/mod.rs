@@ -11,6 +11,8 @@
 //! [`Editor`] is plain synchronous code; `server` and `service` put it behind a Unix socket, on one
 //! thread that is kept off the workers' CPUs.
 
+pub mod actor;
+pub mod audit;
 mod change;
 pub mod client;
 #[cfg(feature = "dpdk")]
@@ -47,6 +49,7 @@ mod testing;
 pub mod top;
 mod watch;
 
+pub use actor::Actor;
 pub use change::{Change, Changes};
 pub use compare::TableDifference;
 pub use editor::{Batch, Edited, Editor, PortMacs};

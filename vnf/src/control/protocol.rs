@@ -84,6 +84,11 @@ pub enum Request {
     SoftwireLookup(Lookup),
     /// All softwires, in parts.
     SoftwireList,
+    /// The last lines of the audit log.
+    Audit {
+        /// How many at most.
+        count: usize,
+    },
     /// The busiest softwires.
     SoftwireTop(TopOptions),
 }
@@ -233,6 +238,7 @@ mod tests {
             Request::SoftwireLookup(Lookup::Ipv4 { ipv4: row.ipv4, port: Some(4711) }),
             Request::SoftwireLookup(Lookup::B4 { b4: row.b4_ipv6 }),
             Request::SoftwireShow { ipv4: row.ipv4, psid: None },
+            Request::Audit { count: 20 },
             Request::SoftwireTop(TopOptions { count: 5, interval_ms: 1_000, by: Busy::Packets }),
         ] {
             let line = serde_json::to_string(&Message::new(request.clone())).unwrap();

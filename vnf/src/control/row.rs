@@ -46,6 +46,12 @@ impl Row {
         Ok(Softwire { ipv4: self.ipv4, port_set, b4: self.b4_ipv6, br })
     }
 
+    /// What names it.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key { ipv4: self.ipv4, psid: self.psid }
+    }
+
     /// As a line of a table file, without the newline.
     #[must_use]
     pub fn csv(&self) -> String {

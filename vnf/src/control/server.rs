@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::actor::Actor;
 use super::error::ControlError;
 use super::places::Place;
 use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request, part_line};
@@ -50,6 +51,7 @@ async fn converse(control: &Control, stream: UnixStream, place: &Place) -> io::R
                      may control it";
         return send(&mut write, &Reply::Error(ControlError::refused(words))).await;
     }
+    let actor = Actor::peer(peer.uid(), peer.pid());
     let mut read = BufReader::new(read);
     loop {
         place.waits(true);
@@ -68,7 +70,7 @@ async fn converse(control: &Control, stream: UnixStream, place: &Place) -> io::R
         };
         let answer = match parse_request(&line) {
             Ok(Request::SoftwireList) => list(control, &mut write).await?,
-            Ok(request) => answer(control, request).await,
+            Ok(request) => answer(control, &actor, request).await,
             Err(error) => Err(error),
         };
         send(&mut write, &answer.map_or_else(Reply::Error, Reply::Ok)).await?;
@@ -120,7 +122,7 @@ async fn send_line(
     Ok(())
 }
 
-async fn answer(control: &Control, request: Request) -> Result<Value, ControlError> {
+async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Value, ControlError> {
     match request {
         Request::Ping => Ok(json!({})),
         Request::Status => control.status().await,
@@ -128,13 +130,15 @@ async fn answer(control: &Control, request: Request) -> Result<Value, ControlErr
         Request::Latency { full: false } => Ok(control.latency().await.json()),
         Request::Latency { full: true } => Ok(control.latency().await.full_json()),
         Request::Hdr => Ok(json!({"log": control.latency_log().await?})),
-        Request::Reload(options) => control.reload(options).await.map(|report| json!(report)),
+        Request::Reload(options) => {
+            control.reload(actor, options).await.map(|report| json!(report))
+        }
         Request::SoftwireAdd { softwires, csv, replace } => {
-            let edited = control.add(softwires, csv, replace).await?;
+            let edited = control.add(actor, softwires, csv, replace).await?;
             Ok(json!({"added": edited.added, "removed": edited.removed}))
         }
         Request::SoftwireDel { softwires, csv } => {
-            let edited = control.remove(softwires, csv).await?;
+            let edited = control.remove(actor, softwires, csv).await?;
             Ok(json!({"added": edited.added, "removed": edited.removed}))
         }
         Request::SoftwireShow { ipv4, psid } => {
@@ -154,6 +158,12 @@ async fn answer(control: &Control, request: Request) -> Result<Value, ControlErr
                 Lookup::Ipv4 { ipv4, port: None } => format!("nobody owns {ipv4}"),
                 Lookup::B4 { b4 } => format!("{b4} has no softwire"),
             })
+        }
+        Request::Audit { count } => {
+            let records = control.audit().last(count).map_err(|error| {
+                ControlError::internal(format!("the audit log cannot be read: {error}"))
+            })?;
+            Ok(json!({"records": records}))
         }
         Request::SoftwireTop(options) => busiest(control, options).await,
         Request::SoftwireList => Err(ControlError::internal("a list is sent in parts")),

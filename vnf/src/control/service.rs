@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::actor::Actor;
 use super::error::ControlError;
 use super::places::Places;
 use super::reload::ReloadOptions;
@@ -121,16 +122,20 @@ async fn serve(
 /// signals come during one reload, one more follows it.
 async fn reload_when_wanted(control: Arc<Control>, mut hangup: Signal, mut watch: Option<Watch>) {
     loop {
-        tokio::select! {
-            _ = hangup.recv() => tracing::info!("SIGHUP: reloading"),
+        let actor = tokio::select! {
+            _ = hangup.recv() => {
+                tracing::info!("SIGHUP: reloading");
+                Actor::signal()
+            }
             () = changed(watch.as_mut()) => {
                 tracing::info!("the configuration has changed: reloading");
+                Actor::watch()
             }
-        }
+        };
         if let Some(watch) = &mut watch {
             watch.look();
         }
-        if control.reload(ReloadOptions::default()).await.is_err() {
+        if control.reload(&actor, ReloadOptions::default()).await.is_err() {
             continue;
         }
         let Some(watch) = &mut watch else { continue };

@@ -8,6 +8,7 @@ use std::os::unix::fs::{
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use super::actor::user_name;
 use super::error::ControlError;
 
 /// Members of this group may use the socket, where the group exists.
@@ -130,15 +131,6 @@ fn parse_group(line: &str) -> Option<Group> {
     let id = fields.nth(1)?.parse().ok()?;
     let members = fields.next().unwrap_or_default().split(',').map(str::to_owned).collect();
     Some(Group { id, members })
-}
-
-fn user_name(uid: u32) -> Option<String> {
-    let text = fs::read_to_string("/etc/passwd").ok()?;
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
+use super::actor::Actor;
+use super::audit::Audit;
 use super::editor::{Batch, Edited, Editor};
 use super::error::ControlError;
 use super::protocol::Lookup;
@@ -22,6 +24,9 @@ use crate::telemetry::{
 /// Why there are no counters of softwires.
 pub const NOT_COUNTED: &str =
     "what each softwire carries is not counted: set softwires.counters = true and reload";
+
+/// So many softwires are named in the audit log.
+const NAMED: usize = 5;
 
 /// How long a worker may take to hand over its histograms; a stopped one must not block us.
 const LATENCY_PATIENCE: Duration = Duration::from_millis(300);
@@ -47,6 +52,7 @@ pub struct Control {
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
     ports: ReadPorts,
     alarms: Mutex<AlarmBook>,
+    audit: Audit,
     /// Held while something changes: edits and reloads come one after the other.
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever reads the table; parts of it are not freed meanwhile.
@@ -68,6 +74,7 @@ impl Control {
     #[must_use]
     pub fn new(editor: Editor, instruments: Instruments) -> Self {
         let Instruments { counters, latency, ports } = instruments;
+        let audit = Audit::at(editor.state_file("audit"));
         Self {
             snapshots: Arc::clone(editor.publisher().snapshots()),
             editor: Arc::new(Mutex::new(editor)),
@@ -75,6 +82,7 @@ impl Control {
             latency: tokio::sync::Mutex::new(latency),
             ports,
             alarms: Mutex::default(),
+            audit,
             changing: tokio::sync::Mutex::new(()),
             reading: Arc::new(()),
             looking: tokio::sync::Mutex::new(()),
@@ -113,8 +121,18 @@ impl Control {
         }
     }
 
+    /// Who changed what; also for orders of other kinds that somebody may ask about later.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
     /// Reads the configuration anew. The caller and the log hear what came of it.
-    pub async fn reload(&self, options: ReloadOptions) -> Result<ReloadReport, ControlError> {
+    pub async fn reload(
+        &self,
+        actor: &Actor,
+        options: ReloadOptions,
+    ) -> Result<ReloadReport, ControlError> {
         let _changing = self.changing.lock().await;
         let basis = self.with_editor(|editor| editor.basis()).await?;
         if options.dry_run {
@@ -127,21 +145,23 @@ impl Control {
         match &outcome {
             Ok(report) => {
                 let difference = &report.softwires;
-                tracing::info!(
-                    "configuration reloaded: {} keys differ; {} softwires: {} added, {} removed, \
-                     {} changed",
+                let summary = format!(
+                    "configuration reloaded: {} keys differ; {} softwires: {} added, {} removed, {} changed",
                     report.settings.len(),
                     report.total,
                     difference.added,
                     difference.removed,
                     difference.changed,
                 );
+                let keys = report.settings.join("; ");
+                self.audit.note(actor, "reload", &keys, Ok(&summary));
                 for warning in &report.warnings {
                     tracing::warn!("{warning}");
                 }
             }
             Err(error) => {
                 tracing::error!("configuration not reloaded, the old one stays: {error}");
+                self.audit.note(actor, "reload", "", Err(error));
             }
         }
         outcome
@@ -150,11 +170,13 @@ impl Control {
     /// Adds softwires, given as rows or as the text of a table file.
     pub(super) async fn add(
         &self,
+        actor: &Actor,
         rows: Vec<Row>,
         csv: Option<String>,
         replace: bool,
     ) -> Result<Edited, ControlError> {
-        self.change(rows.len(), csv, move |editor, listed| {
+        let what = named(rows.iter().map(Row::key), rows.len(), csv.is_some());
+        self.change((actor, "softwire-add", what), rows.len(), csv, move |editor, listed| {
             let mut softwires = Vec::new();
             let br_addresses = &editor.config().softwires.br_addresses;
             let mut errors = Vec::new();
@@ -176,10 +198,12 @@ impl Control {
     /// Removes softwires, given by their keys or as the text of a table file.
     pub(super) async fn remove(
         &self,
+        actor: &Actor,
         keys: Vec<Key>,
         csv: Option<String>,
     ) -> Result<Edited, ControlError> {
-        self.change(keys.len(), csv, move |_, listed| {
+        let what = named(keys.iter().copied(), keys.len(), csv.is_some());
+        self.change((actor, "softwire-del", what), keys.len(), csv, move |_, listed| {
             Ok(Batch::Remove(keys.into_iter().chain(listed.iter().map(Key::of)).collect()))
         })
         .await
@@ -189,6 +213,7 @@ impl Control {
     /// many softwires of the batch come before those of the text.
     async fn change(
         &self,
+        (actor, action, what): (&Actor, &str, String),
         rows: usize,
         csv: Option<String>,
         batch: impl FnOnce(&Editor, &[Softwire]) -> Result<Batch, ControlError> + Send + 'static,
@@ -203,9 +228,12 @@ impl Control {
                 None => format!("softwire {}", number + 1),
             })
         });
-        let edited = edited.await??;
-        tracing::info!("softwires edited: {} added, {} removed", edited.added, edited.removed);
-        Ok(edited)
+        let edited = edited.await?;
+        let summary = edited
+            .as_ref()
+            .map(|edited| format!("{} added, {} removed", edited.added, edited.removed));
+        self.audit.note(actor, action, &what, summary.as_deref().map_err(|error| *error));
+        edited
     }
 
     /// Answers who owns an address, a port, or what a B4 has; in order, perhaps nothing.
@@ -298,6 +326,18 @@ impl Control {
         })
         .await
     }
+}
+
+/// What an order is about: the first softwires that it names.
+fn named(keys: impl Iterator<Item = Key>, count: usize, and_listed: bool) -> String {
+    let mut names: Vec<String> = keys.take(NAMED).map(|key| key.to_string()).collect();
+    if count > NAMED {
+        names.push(format!("{} more", count - NAMED));
+    }
+    if and_listed {
+        names.push("those of a file".to_owned());
+    }
+    names.join(", ")
 }
 
 /// The softwires of a table file's text.
