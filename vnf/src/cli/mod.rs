@@ -8,6 +8,7 @@ pub mod bench;
 pub mod check;
 mod describe;
 mod distinct;
+pub mod doctor;
 mod failure;
 pub mod generate;
 pub mod generated;
@@ -43,6 +44,7 @@ use clap::{Parser, Subcommand};
     propagate_version = true,
     after_help = "Examples:
   lwaftr check lwaftr.toml                     is it right, and what would it do?
+  lwaftr doctor lwaftr.toml                    is this machine ready for it?
   lwaftr run lwaftr.toml                       do it
   lwaftr reload --dry-run                      what would the edited file change?
   lwaftr softwire lookup 203.0.113.7:4711      whose port is that?
@@ -68,6 +70,7 @@ pub struct Cli {
 pub enum Verb {
     Run(run::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Replay(replay::Args),
     Generate(generate::Args),
     #[cfg(feature = "dpdk")]
@@ -115,6 +118,7 @@ fn execute(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
+        Verb::Doctor(args) => doctor::run(args),
         Verb::Generate(args) => generate::run(args),
         #[cfg(feature = "dpdk")]
         Verb::Bench(args) => bench::run(args),

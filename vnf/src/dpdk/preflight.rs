@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 
-use crate::frame::device::{Argument, BadArgument, Target};
+use crate::frame::device::{Argument, BadArgument, Target, USER_DRIVERS};
 
 /// A driver of virtual ports that lwaftr is tested with.
 struct Driver {
@@ -51,9 +51,6 @@ const DRIVERS: [Driver; 10] = [
     driver("net_ring", "ring"),
     driver("net_null", "null"),
 ];
-
-/// Kernel drivers that leave a PCI device to programs like ours.
-const USER_DRIVERS: [&str; 4] = ["vfio-pci", "uio_pci_generic", "igb_uio", "mlx5_core"];
 
 /// What is wrong with the argument, as far as that can be seen from outside.
 pub(super) fn check(argument: &Argument) -> Result<(), BadArgument> {

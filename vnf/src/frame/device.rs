@@ -16,6 +16,9 @@ pub const DRIVERS: [&str; 10] = [
     "net_null",
 ];
 
+/// Kernel drivers that leave a PCI device to programs like ours.
+pub const USER_DRIVERS: [&str; 4] = ["vfio-pci", "uio_pci_generic", "igb_uio", "mlx5_core"];
+
 /// A device argument that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("port `{argument}`: {wrong}: {right}")]

@@ -1,0 +1,125 @@
+//! The machine as the kernel shows it: `/proc` and `/sys`, below a root directory, so that a copy
+//! of another machine's can be looked at as well.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A machine, or a copy of what its kernel shows.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    root: PathBuf,
+}
+
+impl Machine {
+    /// The machine whose `/proc` and `/sys` are in this directory; `/` is this one.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Where a file is, given its absolute path.
+    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// A file's text, without the white space around it.
+    pub(super) fn read(&self, path: impl AsRef<Path>) -> Option<String> {
+        fs::read_to_string(self.path(path)).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// A file's number.
+    pub(super) fn number(&self, path: impl AsRef<Path>) -> Option<i64> {
+        self.read(path)?.parse().ok()
+    }
+
+    pub(super) fn exists(&self, path: impl AsRef<Path>) -> bool {
+        self.path(path).exists()
+    }
+
+    /// The names in a directory, in order.
+    pub(super) fn entries(&self, path: impl AsRef<Path>) -> Vec<String> {
+        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    /// The last part of what a symbolic link points to.
+    pub(super) fn link(&self, path: impl AsRef<Path>) -> Option<String> {
+        let target = fs::read_link(self.path(path)).ok()?;
+        target.file_name().and_then(|name| name.to_str()).map(str::to_owned)
+    }
+
+    /// A file's list of CPUs.
+    pub(super) fn cpus(&self, path: impl AsRef<Path>) -> Option<Vec<usize>> {
+        Some(cpu_list(&self.read(path)?))
+    }
+
+    /// The CPUs behind an option of the kernel's command line, such as `rcu_nocbs=2-5`.
+    pub(super) fn cpus_of_option(&self, option: &str) -> Vec<usize> {
+        let line = self.read("/proc/cmdline").unwrap_or_default();
+        let values = line.split_whitespace().filter_map(|word| word.split_once('='));
+        values.filter(|(key, _)| *key == option).flat_map(|(_, value)| cpu_list(value)).collect()
+    }
+
+    /// The value behind `key:` in a file of such lines.
+    pub(super) fn field(&self, path: impl AsRef<Path>, key: &str) -> Option<String> {
+        let text = self.read(path)?;
+        let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
+        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
+    }
+
+    /// The CPUs that a process started like this one may use.
+    pub(super) fn allowed_cpus(&self) -> Vec<usize> {
+        self.field("/proc/self/status", "Cpus_allowed_list")
+            .map_or_else(Vec::new, |list| cpu_list(&list))
+    }
+
+    /// What `ethtool -k` says of an interface; of a copied machine, the file `ethtool/INTERFACE`.
+    pub(super) fn features(&self, interface: &str) -> Option<String> {
+        if self.root != Path::new("/") {
+            return self.read(Path::new("/ethtool").join(interface));
+        }
+        let output = Command::new("ethtool").args(["-k", interface]).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// `0-2,5` as numbers. What is no CPU (`nohz_full=` takes words, too) is passed over.
+pub(super) fn cpu_list(text: &str) -> Vec<usize> {
+    text.split(',')
+        .filter_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+        })
+        .flatten()
+        .collect()
+}
+
+/// CPUs for a sentence: `CPU 1`, or `CPUs 1, 2`.
+pub(super) fn named(cpus: &[usize]) -> String {
+    let list: Vec<String> = cpus.iter().map(ToString::to_string).collect();
+    format!("{} {}", if cpus.len() == 1 { "CPU" } else { "CPUs" }, list.join(", "))
+}
+
+/// CPUs as the kernel's command line and `workers.cpus` want them: `1,2`.
+pub(super) fn listed(cpus: &[usize]) -> String {
+    cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus() {
+        assert_eq!(cpu_list("0-2,5"), [0, 1, 2, 5]);
+        assert_eq!(cpu_list("managed_irq,domain,2-3"), [2, 3]);
+        assert_eq!(cpu_list(""), [0; 0]);
+        assert_eq!(cpu_list("(null)"), [0; 0]);
+        assert_eq!((named(&[3]), named(&[0, 3])), ("CPU 3".to_owned(), "CPUs 0, 3".to_owned()));
+    }
+}
