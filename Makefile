@@ -11,7 +11,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 BUILD_PACKAGES := build-essential pkg-config clang libclang-dev libdpdk-dev libpcap-dev
 DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl jq python3 \
 	procps tcpdump
-TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user
+TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user \
+	openssl libyang2-tools
 LINT_PACKAGES := shellcheck
 DEEP_PACKAGES := valgrind
 

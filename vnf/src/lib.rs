@@ -3,6 +3,7 @@
 //! A packet goes one way: a worker receives a burst, [`lwaftr`] decides and rewrites, the worker
 //! sends. `docs/architecture.md` shows the rooms and who may use whom.
 
+pub mod api;
 #[cfg(feature = "dpdk")]
 pub mod bench;
 pub mod cli;

@@ -57,6 +57,7 @@ impl Text {
 fn process(config: &Config, text: &mut Text) {
     text.heading(format_args!("Instance {}", config.instance.name));
     text.field("control socket", config.instance.control_socket.display());
+    text.field("API", api(config));
     text.field(
         "workers",
         match &config.workers.cpus[..] {
@@ -95,6 +96,16 @@ fn process(config: &Config, text: &mut Text) {
     if !config.instance.devices.is_empty() {
         text.field("more devices", join(&config.instance.devices));
     }
+}
+
+/// Where the management API is.
+fn api(config: &Config) -> String {
+    let mut all = vec![config.api.socket.display().to_string()];
+    all.extend(config.api.addresses().iter().map(|address| {
+        let scheme = if address.ip().is_loopback() { "http" } else { "https" };
+        format!("{scheme}://{address}")
+    }));
+    all.join(", ")
 }
 
 fn interfaces(config: &Config, text: &mut Text) {

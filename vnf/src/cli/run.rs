@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use super::Failure;
 #[cfg(feature = "dpdk")]
+use crate::api::Api;
+#[cfg(feature = "dpdk")]
 use crate::control::supervise;
 
 /// Carry traffic
@@ -35,7 +37,11 @@ pub struct Args {
 /// Runs the verb.
 #[cfg(feature = "dpdk")]
 pub fn run(args: &Args) -> Result<(), Failure> {
-    Ok(supervise(&args.config, args.discard_edits)?)
+    let open = |config: &_| {
+        let api = Api::open(config)?;
+        Ok(move |control| api.serve(control))
+    };
+    Ok(supervise(&args.config, args.discard_edits, open)?)
 }
 
 /// Says that this build cannot.

@@ -35,6 +35,7 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Difference> {
         of_table(&old.softwires, &new.softwires),
         of_table(&old.policy, &new.policy),
         of_table(&old.fragments, &new.fragments),
+        of_table(&old.api, &new.api),
     ]
     .concat()
 }

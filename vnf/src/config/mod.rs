@@ -5,6 +5,8 @@
 //! together, `rows` collects the softwires.
 
 mod address;
+mod api;
+mod credentials;
 mod devices;
 mod difference;
 mod error;
@@ -17,9 +19,12 @@ mod rules;
 mod source;
 mod suggest;
 mod tables;
+mod tls;
 mod value;
 
 pub use address::is_globally_routable;
+pub use api::{ApiConfig, ApiFiles, DEFAULT_LISTEN, LoopbackRole};
+pub use credentials::{Client, Credentials, Role};
 pub use difference::{Difference, differences};
 pub use error::{ConfigError, ConfigErrors};
 pub use key::KeyInfo;
@@ -57,6 +62,8 @@ pub struct Config {
     pub policy: Policy,
     /// `[fragments]`
     pub fragments: Fragments,
+    /// `[api]`
+    pub api: ApiConfig,
     /// What works but should be known, as `file:line: key: text`.
     pub warnings: Vec<String>,
     /// The file that this was read from.
@@ -96,6 +103,7 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         softwires: reader.table(),
         policy: reader.table(),
         fragments: reader.table(),
+        api: reader.table(),
         warnings: Vec::new(),
         path: path.to_owned(),
         rows: Rows::default(),
@@ -127,11 +135,12 @@ pub fn all_keys() -> Vec<KeyInfo> {
         InlineSoftwire::describe(),
         Policy::describe(),
         Fragments::describe(),
+        ApiConfig::describe(),
     ]
     .concat()
 }
 
-fn table_names() -> [&'static str; 8] {
+fn table_names() -> [&'static str; 9] {
     [
         Instance::NAME,
         Workers::NAME,
@@ -141,6 +150,7 @@ fn table_names() -> [&'static str; 8] {
         InlineSoftwire::NAME,
         Policy::NAME,
         Fragments::NAME,
+        ApiConfig::NAME,
     ]
 }
 
@@ -222,7 +232,7 @@ impl Config {
 
     /// The files whose change is a change of the configuration.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&*self.path).chain(self.softwires.file.as_deref())
+        std::iter::once(&*self.path).chain(self.softwires.file.as_deref()).chain(self.api.paths())
     }
 }
 

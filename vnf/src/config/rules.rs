@@ -7,7 +7,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::address::{ipv4_host_problem, is_globally_routable};
 use super::reader::Reader;
-use super::{Config, devices, interfaces};
+use super::{Config, api, devices, interfaces};
 use crate::softwire::Softwire;
 
 /// Checks everything but the softwires, and completes what follows from other keys.
@@ -19,6 +19,7 @@ pub(super) fn check(config: &mut Config, reader: &mut Reader) {
     softwires(config, reader);
     policy(config, reader);
     fragments(config, reader);
+    api::check(config, reader);
 }
 
 fn instance(config: &mut Config, reader: &mut Reader) {

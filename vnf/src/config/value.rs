@@ -1,7 +1,7 @@
 //! Kinds of values: how each is read from TOML, shown again, and named in messages and manuals.
 
 use std::fmt::Display;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -107,6 +107,10 @@ impl Text for Ipv4Net {
 
 impl Text for Ipv6Net {
     const NAME: &str = "an IPv6 address with its prefix length, like \"2001:db8::2/64\"";
+}
+
+impl Text for SocketAddr {
+    const NAME: &str = "an IP address and a port, like \"127.0.0.1:8676\" or \"[::1]:8676\"";
 }
 
 impl Text for MacAddr {

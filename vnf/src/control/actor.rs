@@ -24,12 +24,18 @@ impl Actor {
     /// Whoever is at the other end of the control socket.
     #[must_use]
     pub fn peer(uid: u32, pid: Option<i32>) -> Self {
+        Self::process(uid, pid, "control socket")
+    }
+
+    /// A process at the other end of a socket.
+    #[must_use]
+    pub fn process(uid: u32, pid: Option<i32>, socket: &str) -> Self {
         let who = match user_name(uid) {
             Some(name) => format!("{name} (uid {uid})"),
             None => format!("uid {uid}"),
         };
         let pid = pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-        Self::new(who, format!("control socket{pid}"))
+        Self::new(who, format!("{socket}{pid}"))
     }
 
     /// Whoever may send us signals.

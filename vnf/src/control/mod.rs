@@ -57,11 +57,13 @@ pub use error::{ControlError, ErrorKind};
 #[cfg(feature = "dpdk")]
 pub(crate) use filters::accelerate as accelerate_filters;
 pub use journal::{Journal, JournalError, default_path as default_journal};
+pub(crate) use places::{Place, Places};
 pub use publisher::{Larger, Publisher};
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
 pub use row::{Key, Row};
 pub use service::Service;
 pub use socket::Socket;
+pub(crate) use socket::is_trusted;
 pub use state::{Control, Instruments, NOT_COUNTED, ReadPorts};
 #[cfg(feature = "dpdk")]
 pub use supervisor::supervise;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// The places of all connections.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     limit: usize,
     taken: Mutex<Taken>,
     /// A connection has ended, or waits for its next request.
@@ -30,7 +30,7 @@ struct Connection {
 
 /// The place of one connection, free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     number: u64,
     must_go: Arc<Notify>,
@@ -38,12 +38,12 @@ pub(super) struct Place {
 
 impl Places {
     /// So many connections at the same time.
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, taken: Mutex::default(), changed: Notify::new() })
     }
 
     /// Waits until [`Self::take`] works: at once, unless all connections are being answered.
-    pub(super) async fn available(&self) {
+    pub(crate) async fn available(&self) {
         loop {
             {
                 let taken = self.taken();
@@ -56,7 +56,7 @@ impl Places {
     }
 
     /// A place for a connection; when none is free, that of the one that has waited longest.
-    pub(super) fn take(self: &Arc<Self>) -> Place {
+    pub(crate) fn take(self: &Arc<Self>) -> Place {
         let mut taken = self.taken();
         if taken.connections.len() >= self.limit
             && let Some(number) = taken.longest_waiting()
@@ -89,7 +89,7 @@ impl Taken {
 
 impl Place {
     /// The connection waits for a request from now on, or is being answered.
-    pub(super) fn waits(&self, waits: bool) {
+    pub(crate) fn waits(&self, waits: bool) {
         if let Some(connection) = self.places.taken().connections.get_mut(&self.number) {
             connection.waiting = waits.then(Instant::now);
         }
@@ -97,7 +97,7 @@ impl Place {
     }
 
     /// Ready when another has got the place.
-    pub(super) async fn lost(&self) {
+    pub(crate) async fn lost(&self) {
         self.must_go.notified().await;
     }
 }

@@ -28,15 +28,15 @@ impl Socket {
     pub fn bind(path: &Path) -> Result<Self, ControlError> {
         let failed = |error: io::Error| {
             ControlError::refused(format!(
-                "control socket {}: {error}: run as root, or have a directory there that this user \
+                "socket {}: {error}: run as root, or have a directory there that this user \
                  may write to (systemd: RuntimeDirectory=), or name another with \
-                 instance.control-socket",
+                 instance.control-socket or api.socket",
                 path.display()
             ))
         };
         let in_use = || {
             ControlError::refused(format!(
-                "control socket {}: another instance is running there: stop it, or give this one \
+                "socket {}: another instance is running there: stop it, or give this one \
                  another instance.name",
                 path.display()
             ))
@@ -53,7 +53,7 @@ impl Socket {
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => {
                 return Err(ControlError::refused(format!(
-                    "control socket {}: there is something else of that name: move it away",
+                    "socket {}: there is something else of that name: move it away",
                     path.display()
                 )));
             }
@@ -83,7 +83,7 @@ impl Socket {
     }
 
     /// For the async runtime.
-    pub(super) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
+    pub(crate) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
         tokio::net::UnixListener::from_std(self.listener.try_clone()?)
     }
 }
@@ -103,7 +103,7 @@ fn lock_file(path: &Path) -> io::Result<File> {
 }
 
 /// May a peer with these ids give orders? Root, our own user, and the group's members may.
-pub(super) fn is_trusted(uid: u32, gid: u32) -> bool {
+pub(crate) fn is_trusted(uid: u32, gid: u32) -> bool {
     uid == 0
         || uid == rustix::process::geteuid().as_raw()
         || trusted_group().is_some_and(|group| {

@@ -14,6 +14,7 @@ use super::error::ControlError;
 use super::protocol::Lookup;
 use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::{Key, Row};
+use crate::config::Config;
 use crate::lwaftr::Snapshot;
 use crate::side::Side;
 use crate::softwire::{Softwire, file};
@@ -48,6 +49,8 @@ pub struct Instruments {
 pub struct Control {
     editor: Arc<Mutex<Editor>>,
     snapshots: Arc<ArcSwap<Snapshot>>,
+    /// The editor's, to be read while it works.
+    config: ArcSwap<Config>,
     counters: Vec<Arc<WorkerCounters>>,
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
     ports: ReadPorts,
@@ -77,6 +80,7 @@ impl Control {
         let audit = Audit::at(editor.state_file("audit"));
         Self {
             snapshots: Arc::clone(editor.publisher().snapshots()),
+            config: ArcSwap::new(Arc::clone(editor.config())),
             editor: Arc::new(Mutex::new(editor)),
             counters,
             latency: tokio::sync::Mutex::new(latency),
@@ -99,6 +103,12 @@ impl Control {
         let editor = Arc::clone(&self.editor);
         // The editor changes by whole steps, so it is sound even after a panic in one of them.
         blocking(move || work(&mut editor.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// The configuration that counts.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 
     /// The files whose change is a change of the configuration.
@@ -139,7 +149,16 @@ impl Control {
             return blocking(move || Ok(prepare(&basis, options)?.report)).await?;
         }
         let outcome = match blocking(move || prepare(&basis, options)).await? {
-            Ok(prepared) => self.with_editor(|editor| editor.commit(prepared)).await?,
+            Ok(prepared) => {
+                let commit = |editor: &mut Editor| {
+                    let report = editor.commit(prepared)?;
+                    Ok((report, Arc::clone(editor.config())))
+                };
+                self.with_editor(commit).await?.map(|(report, config)| {
+                    self.config.store(config);
+                    report
+                })
+            }
             Err(error) => Err(error),
         };
         match &outcome {

@@ -8,6 +8,7 @@
 //!
 //! Whatever is missing is found before the first packet, in the order above, and said.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,8 +31,17 @@ use crate::frame::plan::PoolPlan;
 use crate::memory::Generations;
 
 /// Runs an instance until it is told to stop. With `discard_edits`, softwires are what the files
-/// say, whatever was edited before.
-pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
+/// say, whatever was edited before. `open` begins to listen for the management API, and gives what
+/// serves it.
+pub fn supervise<Serve, Api>(
+    path: &Path,
+    discard_edits: bool,
+    open: impl FnOnce(&Config) -> Result<Serve, ControlError>,
+) -> Result<(), ControlError>
+where
+    Serve: FnOnce(Arc<Control>) -> Api,
+    Api: Future<Output = Result<(), ControlError>>,
+{
     // Before all that takes time: a signal during the start is heard after it.
     let service = Service::new()?;
     let (terminate, interrupt) =
@@ -49,6 +59,7 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let idle = config.workers.idle;
     prepare_for_crashes(&instance);
     let socket = Socket::bind(&instance.control_socket)?;
+    let serve_api = open(&config)?;
     let cpus = Cpus::divide("workers.cpus", &config.workers.cpus)?;
     let eal = start_dpdk(&config, &cpus).map_err(hint_at_privileges)?;
     let ports = Ports::set_up(&config, &eal).map_err(hint_at_privileges)?;
@@ -78,10 +89,14 @@ pub fn supervise(path: &Path, discard_edits: bool) -> Result<(), ControlError> {
     let control = Arc::new(Control::new(editor, instruments));
     let links = links::watch(names.into_iter().zip(ports.monitors()).collect());
     let ended = crew.ended();
+    let api = serve_api(Arc::clone(&control));
     let stop = async {
         tokio::select! {
             () = told_to_stop(terminate, interrupt, ended) => {}
             never = links => match never {},
+            ended = api => if let Err(error) = ended {
+                tracing::error!("stopping: {error}");
+            },
         }
     };
     let outcome = service.run(control, &socket, instance.watch, stop);

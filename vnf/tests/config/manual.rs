@@ -83,7 +83,24 @@ fn the_full_configuration_names_every_key_and_its_default() {
     fs::write(&path, spelled_out).unwrap();
     fs::copy(repository().join("configs/softwires.csv"), directory.path().join("softwires.csv"))
         .unwrap();
+    credentials_and_certificates(directory.path());
     config::load(&path).map_err(|errors| errors.to_string()).unwrap();
+}
+
+/// The files that `[api]` names.
+fn credentials_and_certificates(directory: &Path) {
+    let status = std::process::Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(' '))
+        .args("-subj /CN=relay -days 2 -keyout api-key.pem -out api-certificate.pem".split(' '))
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    fs::copy(directory.join("api-certificate.pem"), directory.join("api-client-ca.pem")).unwrap();
+    let manual = fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
+    let (_, after) = manual.split_once("```\n# name").unwrap();
+    let example = after.split("```").next().unwrap();
+    fs::write(directory.join("api-credentials"), format!("# name{example}")).unwrap();
 }
 
 #[test]
