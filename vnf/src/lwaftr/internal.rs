@@ -447,7 +447,7 @@ pub(super) fn may_carry_error(packet: &Ipv6<'_>) -> bool {
         upper = first;
     }
     match upper.protocol {
-        protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| kind < icmpv6::ECHO_REQUEST),
+        protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| icmpv6::bars_errors(kind)),
         protocol::IPV4 => Ipv4::parse_embedded(upper.payload).is_ok_and(|inner| {
             inner.is_later_fragment() || icmpv4::may_be_error(inner.protocol(), inner.payload())
         }),

@@ -49,6 +49,12 @@ pub const REASSEMBLY_TIMEOUT: u8 = 1;
 /// Code of [`PARAMETER_PROBLEM`]: an option that is not known.
 pub const UNKNOWN_OPTION: u8 = 2;
 
+/// True for errors and redirects, which nothing may answer with an error (RFC 4443 section 2.4 e).
+#[must_use]
+pub const fn bars_errors(kind: u8) -> bool {
+    kind < ECHO_REQUEST || kind == REDIRECT
+}
+
 /// A message whose fixed part is whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Icmpv6<'a> {

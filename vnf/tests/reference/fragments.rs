@@ -398,7 +398,7 @@ pub(crate) fn told(
 pub(crate) fn first_carries_error(payload: &[u8], is_error: impl Fn(&[u8]) -> bool) -> bool {
     match payload {
         [next, _, high, low, _, _, _, _, rest @ ..] if *high == 0 && *low < 8 => match *next {
-            ICMPV6 => rest.first().is_none_or(|kind| *kind < 128),
+            ICMPV6 => rest.first().is_none_or(|kind| *kind < 128 || *kind == 137),
             IPIP => is_error(rest),
             _ => false,
         },

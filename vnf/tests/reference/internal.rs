@@ -147,7 +147,7 @@ fn options(world: &World, packet: Packet6<'_>, mut at: usize, end: usize) -> Pas
     Ok(())
 }
 
-/// I5, RFC 4443 section 2.4 e: is an ICMP error, or a later fragment, behind these headers? One that
+/// I5, RFC 4443 section 2.4 e: is an ICMP error, a redirect, or a later fragment behind these headers? One that
 /// cannot be found within the bounds of P4 may be.
 pub(crate) fn may_carry_error(packet: Packet6<'_>) -> bool {
     let (mut next, mut rest) = (packet.bytes[6], &packet.bytes[40..]);
@@ -165,7 +165,7 @@ pub(crate) fn may_carry_error(packet: Packet6<'_>) -> bool {
         (next, rest) = (rest[0], &rest[len..]);
     }
     match next {
-        58 => rest.first().is_none_or(|kind| *kind < 128),
+        58 => rest.first().is_none_or(|kind| *kind < 128 || *kind == 137),
         44 => fragments::first_carries_error(rest, inner_is_error),
         4 => inner_is_error(rest),
         _ => false,

@@ -315,6 +315,9 @@ fn i5_no_icmpv6_error_about_errors_or_to_nobody() {
     let about = at_alice(&to_alice());
     let heard = Ipv6::error(ROUTER6, BR1, (1, 3), 0, &about).extended(60, &unknown);
     lab.b4s_send(&heard).dropped("ipv6-unknown-option");
+    // A redirect is no error, and yet none may be about it (RFC 4443 section 2.4 e).
+    let redirect = Ipv6::icmp(ALICE, BR1, (137, 0), [0; 4], &data(32)).extended(60, &unknown);
+    lab.b4s_send(&redirect).dropped("ipv6-unknown-option");
     let mut from_nobody = echo;
     from_nobody.header.source = [0; 16];
     lab.b4s_send(&from_nobody).dropped("ipv6-unknown-option");
