@@ -22,7 +22,7 @@ use crate::wire::protocol;
 const MOST_PIECES: usize = 64;
 
 /// Identifications of IPv6 fragments (F5): a keyed hash of a counter, which tells nobody the next
-/// one (RFC 7739 section 5.3 would have them unpredictable), and repeats under the same seed.
+/// one (RFC 7739 section 4), and repeats under the same seed.
 #[derive(Debug)]
 pub(super) struct Identifications {
     seed: u64,

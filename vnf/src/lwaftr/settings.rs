@@ -219,7 +219,7 @@ impl Default for Fragments {
 /// Token buckets' rates (I6), packets per second per process; 0 is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// ICMPv4 3/4 and ICMPv6 2/0.
+    /// ICMPv4 3/4.
     pub too_big: u32,
     /// ICMPv4 11/0.
     pub time_exceeded: u32,

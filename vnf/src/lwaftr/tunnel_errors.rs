@@ -20,7 +20,7 @@ const LEAST_MTU: u32 = 1280;
 
 impl<P: FramePool> Relay<P> {
     /// Takes in an ICMPv6 error whose checksum is right. It was sent to the source of the packet
-    /// that it is about (RFC 4443 section 2.2).
+    /// that it is about (RFC 4443 section 3).
     pub(super) fn hear_tunnel_error(
         &mut self,
         cx: &Context<'_>,

@@ -309,8 +309,17 @@ fn n4_the_rest_is_dropped() {
         .dropped("ipv4-fragment-to-us");
     lab.internet_sends(&Ipv4::echo(0, HOST, EXTERNAL, 1)).dropped("icmp-type");
     lab.internet_sends(&Ipv4::error(HOST, EXTERNAL, (3, 1), &alices())).dropped("icmp-type");
+    // Timestamp, information and address mask requests, and what nobody knows.
+    for kind in [13, 15, 17, 99] {
+        let asked = Ipv4::icmp(HOST, EXTERNAL, (kind, 0), [0; 4], &data(12));
+        lab.internet_sends(&asked).dropped("icmp-type");
+    }
     let large = Ipv4::icmp(HOST, EXTERNAL, (8, 0), [0; 4], &data(1500));
     lab.internet_sends(&large).dropped("too-big");
     lab.b4s_send(&Ipv6::icmp(ALICE, BR1, (128, 0), [0; 4], &data(1500))).dropped("too-big");
-    lab.b4s_send(&Ipv6::icmp(ALICE, BR1, (129, 0), [0; 4], &data(9))).dropped("icmpv6-type");
+    // An echo reply, and an error and a message that nobody knows.
+    for kind in [129, 99, 200] {
+        let message = Ipv6::icmp(ALICE, BR1, (kind, 0), [0; 4], &data(9));
+        lab.b4s_send(&message).dropped("icmpv6-type");
+    }
 }
