@@ -15,6 +15,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user \
 	openssl libyang2-tools
 LINT_PACKAGES := shellcheck
 DEEP_PACKAGES := valgrind
+COMPARE_PACKAGES := git python3
 
 # Tests that need root: they make network namespaces and network devices.
 ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
@@ -59,7 +60,7 @@ SUDO := $(if $(ROOT),,sudo)
 
 .PHONY: help
 help: ## This list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 .PHONY: deps
 deps: ## Install the Debian packages for building
@@ -111,7 +112,7 @@ endif
 
 .PHONY: test-deep
 test-deep: deps ## What takes longer: sanitizer, model checking, proof of no panic, fuzzing, valgrind
-	@.ci/need $(TEST_PACKAGES) $(DEEP_PACKAGES)
+	@.ci/need $(TEST_PACKAGES) $(DEEP_PACKAGES) $(COMPARE_PACKAGES)
 	@.ci/need-cargo fuzz
 	$(NO_PANIC)
 	$(LOOM)
@@ -123,6 +124,7 @@ test-deep: deps ## What takes longer: sanitizer, model checking, proof of no pan
 	$(SUDO) env TARGET_DIR=$(TARGET_DIR) vnf/tests/valgrind/run.sh
 	cargo build --profile bench -p benches --bin flooded
 	TARGET_DIR=$(TARGET_DIR) timeout 2m vnf/tests/abuse/run.sh
+	CARGO_TARGET_DIR=$(TARGET_DIR) timeout 6m benches/compare.py instructions $(BASE)
 
 .PHONY: fuzz
 fuzz: deps ## Fuzz each target for SECONDS (600)
@@ -133,6 +135,19 @@ fuzz: deps ## Fuzz each target for SECONDS (600)
 .PHONY: bench
 bench: deps ## Benchmarks of the hot path
 	cargo bench -p benches --no-default-features
+
+.PHONY: bench-compare
+bench-compare: deps ## Benchmarks of two commits in turns, with ratios: BASE=COMMIT [BENCH=NAME FILTER=TEXT ROUNDS=3]
+	@.ci/need $(COMPARE_PACKAGES)
+	@[[ -n "$(BASE)" ]] || { echo "against which commit? make bench-compare BASE=HEAD~1" >&2; exit 1; }
+	CARGO_TARGET_DIR=$(TARGET_DIR) benches/compare.py times $(BASE) \
+		$(if $(BENCH),--bench $(BENCH)) $(if $(FILTER),--filter '$(FILTER)') \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
+
+.PHONY: instructions
+instructions: deps ## Instructions of each stage, against the commit before: 3 % more fails
+	@.ci/need $(COMPARE_PACKAGES) valgrind
+	CARGO_TARGET_DIR=$(TARGET_DIR) benches/compare.py instructions $(BASE)
 
 .PHONY: loadtest
 loadtest: deps ## Build the load generator and say how to use it (docs/loadtest.md)

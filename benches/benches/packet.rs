@@ -6,7 +6,10 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use benches::lab::Lab;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use vnf::frame::{BURST, Burst};
 use vnf::side::Side;
 use vnf::wire::checksum::{self, Sum};
@@ -14,28 +17,49 @@ use vnf::wire::ipv4::{self, Ipv4};
 use vnf::wire::ipv6::{self, Ipv6, Outer};
 use vnf::wire::protocol;
 
+/// A lone packet pays for what a batch shares.
+const BATCHES: [usize; 4] = [1, 8, 32, BURST];
+
 fn relay(criterion: &mut Criterion) {
-    for (softwires, name) in [(1_000, "1k"), (1_000_000, "1M")] {
+    for (softwires, name) in [(1_000, "1k"), (1_000_000, "1M"), (10_000_000, "10M")] {
         let mut group = criterion.benchmark_group(format!("relay/{name}"));
-        group.throughput(Throughput::Elements(BURST as u64));
         let mut lab = Lab::new(softwires, 16_384);
-        let mut burst = Burst::new();
-        group.bench_function("copy", |bench| {
-            bench.iter(|| {
-                lab.fill(Side::External, &mut burst);
-                lab.put_back(black_box(&mut burst));
-            });
-        });
-        for (side, name) in [(Side::External, "encap"), (Side::Internal, "decap")] {
-            group.bench_function(name, |bench| {
+        for batch in BATCHES {
+            group.throughput(Throughput::Elements(batch as u64));
+            let mut burst = Burst::new();
+            group.bench_function(BenchmarkId::new("copy", batch), |bench| {
                 bench.iter(|| {
-                    lab.fill(side, &mut burst);
-                    lab.relay(side, &mut burst);
+                    lab.fill_to(Side::External, batch, &mut burst);
+                    lab.put_back(black_box(&mut burst));
                 });
             });
+            for (side, name) in [(Side::External, "encap"), (Side::Internal, "decap")] {
+                forward(&mut group, BenchmarkId::new(name, batch), &mut lab, side, batch);
+            }
         }
+        let mut lab = lab.hairpinned();
+        let name = BenchmarkId::new("hairpin", BURST);
+        forward(&mut group, name, &mut lab, Side::Internal, BURST);
         group.finish();
     }
+}
+
+/// Batches from one side through the relay.
+fn forward(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: BenchmarkId,
+    lab: &mut Lab,
+    side: Side,
+    batch: usize,
+) {
+    let mut burst = Burst::new();
+    group.throughput(Throughput::Elements(batch as u64));
+    group.bench_function(name, |bench| {
+        bench.iter(|| {
+            lab.fill_to(side, batch, &mut burst);
+            lab.relay(side, &mut burst);
+        });
+    });
 }
 
 fn header() -> [u8; 28] {

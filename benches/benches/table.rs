@@ -18,12 +18,16 @@ fn lookup(criterion: &mut Criterion) {
         (Layout::Dense, 1_000, "1k"),
         (Layout::Dense, MILLION, "1M"),
         (Layout::Dense, 10 * MILLION, "10M"),
+        (Layout::Scattered, 1_000, "1k"),
         (Layout::Scattered, MILLION, "1M"),
+        (Layout::Scattered, 10 * MILLION, "10M"),
     ] {
         let mut group = criterion.benchmark_group(format!("lookup/{}/{name}", layout.name()));
         let writer = layout.table(count);
         let table = writer.table();
-        for (hit, batch) in [(true, 16), (true, 32), (true, 64), (false, 64)] {
+        for (hit, batch) in
+            [(true, 1), (true, 16), (true, 32), (true, 64), (false, 16), (false, 64)]
+        {
             let keys = layout.keys(count, hit, KEYS);
             let mut batches = keys.chunks_exact(batch).cycle();
             let mut slots = [Slot::NOBODY; 64];

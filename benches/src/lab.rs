@@ -10,8 +10,14 @@ use vnf::lwaftr::{Relay, RelayParts, Snapshot};
 use vnf::replay::{CaptureReader, MACS};
 use vnf::side::Side;
 use vnf::telemetry::WorkerCounters;
+use vnf::wire::checksum::Sum;
+use vnf::wire::{ethernet, ipv4, ipv6};
 
 use crate::buffer::BufferFrame;
+
+/// Where the inner packet of a B4's frame starts, and its ports.
+const INNER: usize = ethernet::HEADER + ipv6::HEADER;
+const PORTS: usize = INNER + ipv4::HEADER;
 
 /// Makes no frames: forwarding needs none.
 #[derive(Debug)]
@@ -47,6 +53,7 @@ pub struct Lab {
     traffic: [Vec<Vec<u8>>; 2],
     next: [usize; 2],
     spare: Vec<BufferFrame>,
+    hairpins: bool,
     now: u64,
 }
 
@@ -77,14 +84,46 @@ impl Lab {
                 .map(|name| frames(&directory.path().join(name))),
             next: [0; 2],
             spare: (0..BURST).map(|_| BufferFrame::default()).collect(),
+            hairpins: false,
             now: 0,
         }
     }
 
+    /// Redirects what B4s send: each frame goes to the B4 whose frame comes next.
+    #[must_use]
+    pub fn hairpinned(mut self) -> Self {
+        const SOURCE: usize = INNER + 12;
+        const DESTINATION: usize = INNER + 16;
+        let frames = &mut self.traffic[Side::Internal.index()];
+        let ends: Vec<([u8; 4], [u8; 2])> = frames
+            .iter()
+            .map(|frame| {
+                let address = frame[SOURCE..].first_chunk().expect("a whole frame");
+                let port = frame[PORTS..].first_chunk().expect("a whole frame");
+                (*address, *port)
+            })
+            .collect();
+        for (frame, (address, port)) in frames.iter_mut().zip(ends.iter().cycle().skip(1)) {
+            frame[DESTINATION..DESTINATION + 4].copy_from_slice(address);
+            frame[PORTS + 2..PORTS + 4].copy_from_slice(port);
+            frame[INNER + 10..INNER + 12].fill(0);
+            let sum = Sum::default().bytes(&frame[INNER..PORTS]).finish();
+            frame[INNER + 10..INNER + 12].copy_from_slice(&sum.to_be_bytes());
+        }
+        self.hairpins = true;
+        self
+    }
+
     /// Fills a burst with the next frames of one side.
     pub fn fill(&mut self, side: Side, burst: &mut Burst<BufferFrame>) {
+        self.fill_to(side, BURST, burst);
+    }
+
+    /// Fills a burst with so many of them.
+    pub fn fill_to(&mut self, side: Side, size: usize, burst: &mut Burst<BufferFrame>) {
         let (frames, next) = (&self.traffic[side.index()], &mut self.next[side.index()]);
-        for mut frame in self.spare.drain(..).take(burst.remaining_capacity()) {
+        let rest = self.spare.len().saturating_sub(size);
+        for mut frame in self.spare.drain(rest..) {
             frame.fill(&frames[*next]);
             *next = (*next + 1) % frames.len();
             burst.push(frame);
@@ -104,8 +143,9 @@ impl Lab {
         let frames = burst.len() as u64;
         self.now += 1_000;
         self.relay.receive(side, &self.snapshot, self.now, burst);
-        let sent = self.relay.send(side.other(), &mut Sink(&mut self.spare));
-        assert_eq!(sent.forwarded, frames, "some frames were not forwarded");
+        let to = if self.hairpins { side } else { side.other() };
+        let sent = self.relay.send(to, &mut Sink(&mut self.spare));
+        assert_eq!(sent.forwarded + sent.hairpinned, frames, "some frames were not forwarded");
     }
 
     /// What the relay counted.
@@ -158,5 +198,16 @@ mod tests {
             }
             assert_eq!(lab.counters().of(side).forwarded.get(), 3 * BURST as u64);
         }
+        lab.fill_to(Side::External, 5, &mut burst);
+        assert_eq!(burst.len(), 5);
+    }
+
+    #[test]
+    fn b4s_meet_each_other() {
+        let mut lab = Lab::new(100, 100).hairpinned();
+        let mut burst = Burst::new();
+        lab.fill(Side::Internal, &mut burst);
+        lab.relay(Side::Internal, &mut burst);
+        assert_eq!(lab.counters().of(Side::Internal).hairpinned.get(), BURST as u64);
     }
 }

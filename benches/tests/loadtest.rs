@@ -384,8 +384,22 @@ fn throughput_and_latency_are_found_and_reported() {
         let of = |name: &str| count(&result[name]["median"]);
         assert!(of("typical") > 0 && of("typical") <= of("worst_case"), "{result}");
         assert!(of("pdv") <= count(&result["max"]));
+        let of = |name: &str| result[name]["median"].as_i64().unwrap();
+        assert!(of("ipdv_min") <= of("ipdv_median") && of("ipdv_median") <= of("ipdv_max"));
+        assert!(of("ipdv_min") < 0 && of("ipdv_max") > 0, "a machine without any jitter: {result}");
         assert_eq!(count(&result["streams"]), 2);
         assert!(result["curve"].as_array().unwrap().len() > 3);
+    }
+
+    let more = ["--longest", "0.2", "--repeats", "2", "--directions", "decap"];
+    let report = lab.measure("back-to-back", "relay.toml", &[&common[..], &more].concat());
+    let results = report["back_to_back"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    for result in results {
+        // 0.2 s at 2000 a second.
+        assert_eq!(result["max"], 400.0, "{result}");
+        assert_eq!(result["repeats"], 2);
+        assert_eq!(result["limited_by_generator"], false);
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) enum What {
         #[command(flatten)]
         loss: LossArgs,
     },
-    /// Latency and its variation (RFC 8219 7.2 and 7.3.1)
+    /// Latency and its variation (RFC 8219 7.2 and 7.3)
     Latency {
         #[command(flatten)]
         common: Common,
@@ -80,6 +80,13 @@ pub(crate) enum What {
         search: SearchArgs,
         #[command(flatten)]
         latency: LatencyArgs,
+    },
+    /// The longest burst at the highest rate that loses nothing (RFC 2544 26.4, RFC 9004)
+    BackToBack {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        bursts: BurstArgs,
     },
     /// A load that steps, ramps or is held, over time, with reloads at chosen moments
     Profile {
@@ -128,6 +135,7 @@ impl What {
             | Self::Throughput { common, .. }
             | Self::Loss { common, .. }
             | Self::Latency { common, .. }
+            | Self::BackToBack { common, .. }
             | Self::Profile { common, .. }
             | Self::Reload { common, .. } => common,
         }
@@ -246,6 +254,20 @@ pub(crate) struct LossArgs {
     /// Between two rates of the curve, in per cent of the highest
     #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent)]
     pub(crate) step: f64,
+}
+
+/// How bursts are measured.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct BurstArgs {
+    /// The longest burst to try; RFC 2544 asks for 2 s at least
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) longest: Duration,
+    /// How close to come to the longest without loss, in per cent of the longest to try
+    #[arg(long, value_name = "PERCENT", default_value = "0.1", value_parser = percent)]
+    pub(crate) burst_resolution: f64,
+    /// How often to search; RFC 2544 asks for 50 times
+    #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeats: u32,
 }
 
 /// How latency is measured.

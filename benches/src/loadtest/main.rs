@@ -102,6 +102,14 @@ fn measure(
         (What::Latency { search, latency, .. }, _) => {
             latency::measure(session, delaying(*search, *latency))?;
         }
+        (What::BackToBack { bursts, .. }, _) => {
+            let how = measure::back_to_back::How {
+                longest: bursts.longest,
+                resolution: bursts.burst_resolution,
+                repeats: bursts.repeats as usize,
+            };
+            measure::back_to_back::measure(session, how)?;
+        }
         (What::Suite { search, loss, latency, .. }, _) => {
             throughput::measure(session, searching(*search))?;
             loss::measure(session, loss.step)?;
@@ -185,6 +193,7 @@ fn open(what: &What) -> Result<Session, Failure> {
             throughput: Vec::new(),
             loss: Vec::new(),
             latency: Vec::new(),
+            back_to_back: Vec::new(),
             profiles: Vec::new(),
             reloads: Vec::new(),
         },

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use vnf::frame::{Burst, Frame, RxQueue};
 use vnf::worker::Clock;
 
+use super::delay::Variation;
 use super::direction::Direction;
 use super::lane::Lane;
 use super::neighbours::Neighbours;
@@ -49,6 +50,8 @@ pub(crate) struct Returned {
     /// Latencies of frames that were sent in the second half of the trial (RFC 8219 section 7.2
     /// tags frames after half the time).
     pub(crate) late_latency: Histogram<u64>,
+    /// By how much latencies of frames sent one after the other differ.
+    pub(crate) variation: Variation,
     pub(crate) intervals: Vec<Interval>,
 }
 
@@ -58,6 +61,8 @@ struct Drain {
     lane: Arc<Lane>,
     returned: Returned,
     highest: u64,
+    /// Number and latency of the frame that came last.
+    last: Option<(u64, u64)>,
     current: Histogram<u64>,
 }
 
@@ -72,10 +77,11 @@ impl Drain {
             by_table: vec![0; lane.traffic.flows.tables()],
             latency: histogram(),
             late_latency: histogram(),
+            variation: Variation::new(),
             intervals: Vec::new(),
         };
         let current = Histogram::new_with_bounds(1, LONGEST, 2).expect("bounds of a histogram");
-        Self { lane, returned, highest: 0, current }
+        Self { lane, returned, highest: 0, last: None, current }
     }
 
     #[inline]
@@ -94,6 +100,11 @@ impl Drain {
         returned.latency.saturating_record(latency);
         if is_late {
             returned.late_latency.saturating_record(latency);
+        }
+        if let Some((number, before)) = self.last.replace((sequence, latency))
+            && sequence == number + 1
+        {
+            returned.variation.record(before, latency);
         }
         self.current.saturating_record(latency);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::delay::Variation;
 use super::direction::{Direction, Directions};
 use super::generator::{Load, Sent};
 use super::mix::Mix;
@@ -128,6 +129,13 @@ impl Outcome {
         self.sum(|returned| &returned.late_latency)
     }
 
+    /// Differences of latencies of all directions.
+    pub(crate) fn variation(&self) -> Variation {
+        let mut sum = Variation::new();
+        self.lanes.iter().for_each(|lane| sum.add(&lane.returned.variation));
+        sum
+    }
+
     fn sum(&self, book: impl Fn(&Returned) -> &Histogram<u64>) -> Histogram<u64> {
         let mut sum = histogram();
         for lane in &self.lanes {
@@ -188,6 +196,7 @@ pub(crate) mod tests {
             by_table: vec![offered - lost],
             latency: histogram(),
             late_latency: histogram(),
+            variation: Variation::new(),
             intervals: Vec::new(),
         };
         Outcome {

@@ -1,4 +1,4 @@
-//! Latency and packet delay variation (RFC 8219 sections 7.2 and 7.3.1).
+//! Latency and packet delay variation (RFC 8219 sections 7.2 and 7.3).
 
 use super::{Session, throughput};
 use crate::delay::{Delay, Spread, curve};
@@ -73,11 +73,13 @@ fn one(
     for _ in 0..streams {
         let outcome = session.trial(&plan, rate)?;
         let book = outcome.latency();
-        delays.push(Delay::of(&outcome.late_latency(), &book));
+        delays.push(Delay::of(&outcome.late_latency(), &book, &outcome.variation()));
         all.add(book).expect("all books have the same bounds");
         lost += outcome.lost();
     }
     let spread = |of: fn(&Delay) -> u64| Spread::of(delays.iter().map(of).collect());
+    let differences =
+        |which: usize| Spread::of(delays.iter().map(|delay| delay.ipdv[which]).collect());
     Ok(Latency {
         frame_size: mix.clone(),
         directions,
@@ -86,6 +88,9 @@ fn one(
         typical: spread(|delay| delay.typical),
         worst_case: spread(|delay| delay.worst_case),
         pdv: spread(|delay| delay.pdv),
+        ipdv_min: differences(0),
+        ipdv_median: differences(1),
+        ipdv_max: differences(2),
         min: delays.iter().map(|delay| delay.min).min().unwrap_or(0),
         max: delays.iter().map(|delay| delay.max).max().unwrap_or(0),
         lost,

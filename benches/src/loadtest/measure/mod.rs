@@ -1,5 +1,6 @@
 //! The measurements: each makes trials and adds its results to the report.
 
+pub(crate) mod back_to_back;
 pub(crate) mod latency;
 pub(crate) mod loss;
 pub(crate) mod profile;

@@ -20,7 +20,7 @@ pub(crate) struct How {
 }
 
 /// What a trial shows. A frame that came back wrong is a frame lost.
-fn shown(outcome: &Outcome) -> Shown {
+pub(super) fn shown(outcome: &Outcome) -> Shown {
     let wrong = outcome.lost() + outcome.wrong();
     Shown {
         loss: wrong as f64 / outcome.offered().max(1) as f64,

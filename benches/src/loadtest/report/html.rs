@@ -36,6 +36,7 @@ pub(crate) fn html(report: &Report) -> String {
     throughput(&mut page, report);
     loss(&mut page, report);
     latency(&mut page, report);
+    back_to_back(&mut page, report);
     over_time(&mut page, report);
     page.finish()
 }
@@ -113,8 +114,9 @@ fn latency(page: &mut Page, report: &Report) {
         "Latency",
         "From just before a frame was given to our port until it was taken from it, at the rate \
          shown. Typical: the median of a stream. Worst case: the 99.9th percentile. PDV: the \
-         99.9th percentile less the smallest (RFC 8219 sections 7.2 and 7.3.1). Each is the median \
-         over the streams.",
+         99.9th percentile less the smallest. IPDV: by how much longer a frame took than the one \
+         sent before it, the smallest, median and largest difference (RFC 8219 sections 7.2 and \
+         7.3). Each is the median over the streams.",
     );
     let named = |name: String, curve: &[Point]| Series { name, points: points(curve) };
     let series: Vec<Series> = report
@@ -126,6 +128,19 @@ fn latency(page: &mut Page, report: &Report) {
         .collect();
     page.plot(&percentiles(&series));
     page.table(&text::latency_rows(report));
+}
+
+fn back_to_back(page: &mut Page, report: &Report) {
+    if report.back_to_back.is_empty() {
+        return;
+    }
+    page.section(
+        "Back-to-back frames",
+        "The longest burst at the highest rate of which no frame was lost, in frames (RFC 2544 \
+         section 26.4, RFC 9004): average and standard deviation over the repetitions. A burst \
+         that ends at the longest one tried means that the relay keeps up.",
+    );
+    page.table(&text::back_to_back_rows(report));
 }
 
 fn points(curve: &[Point]) -> Vec<(f64, f64)> {

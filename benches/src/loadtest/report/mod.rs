@@ -21,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) throughput: Vec<Throughput>,
     pub(crate) loss: Vec<Loss>,
     pub(crate) latency: Vec<Latency>,
+    pub(crate) back_to_back: Vec<BackToBack>,
     pub(crate) profiles: Vec<Profiled>,
     pub(crate) reloads: Vec<Reloaded>,
 }
@@ -163,10 +164,59 @@ pub(crate) struct Latency {
     pub(crate) typical: Spread,
     pub(crate) worst_case: Spread,
     pub(crate) pdv: Spread,
+    /// By how much longer a frame took than the one before it: the smallest, median and largest
+    /// difference of a stream.
+    pub(crate) ipdv_min: Spread<i64>,
+    pub(crate) ipdv_median: Spread<i64>,
+    pub(crate) ipdv_max: Spread<i64>,
     pub(crate) min: u64,
     pub(crate) max: u64,
     pub(crate) lost: u64,
     pub(crate) curve: Vec<Point>,
+}
+
+/// Back-to-back frames (RFC 2544 section 26.4, RFC 9004): of the longest bursts without loss that
+/// were found, in frames.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BackToBack {
+    pub(crate) frame_size: Mix,
+    pub(crate) directions: Directions,
+    /// Of the frames in a burst.
+    pub(crate) rate: f64,
+    pub(crate) repeats: usize,
+    pub(crate) average: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) standard_deviation: f64,
+    /// How long the average burst takes.
+    pub(crate) seconds: f64,
+    pub(crate) limited_by_generator: bool,
+}
+
+impl BackToBack {
+    pub(crate) fn of(
+        frame_size: Mix,
+        directions: Directions,
+        rate: f64,
+        bursts: &[f64],
+        limited_by_generator: bool,
+    ) -> Self {
+        let count = bursts.len().max(1) as f64;
+        let average = bursts.iter().sum::<f64>() / count;
+        let variance = bursts.iter().map(|burst| (burst - average).powi(2)).sum::<f64>() / count;
+        Self {
+            frame_size,
+            directions,
+            rate,
+            repeats: bursts.len(),
+            average,
+            min: bursts.iter().copied().reduce(f64::min).unwrap_or(0.0),
+            max: bursts.iter().copied().fold(0.0, f64::max),
+            standard_deviation: variance.sqrt(),
+            seconds: average / rate,
+            limited_by_generator,
+        }
+    }
 }
 
 /// An interval of a time series.
@@ -304,11 +354,21 @@ pub(crate) mod tests {
                 typical: spread,
                 worst_case: spread,
                 pdv: spread,
+                ipdv_min: Spread { median: -2_000, p1: -3_000, p99: -1_000 },
+                ipdv_median: Spread { median: 10, p1: 0, p99: 20 },
+                ipdv_max: Spread { median: 2_500, p1: 1_000, p99: 3_000 },
                 min: 3_000,
                 max: 2_000_000,
                 lost: 0,
                 curve: curve.clone(),
             }],
+            back_to_back: vec![BackToBack::of(
+                mix.clone(),
+                directions,
+                1e6,
+                &[1000.0, 2000.0, 3000.0],
+                false,
+            )],
             profiles: vec![Profiled {
                 shape: "hold".to_owned(),
                 frame_size: mix.clone(),
@@ -347,5 +407,13 @@ pub(crate) mod tests {
         assert_eq!(value["latency"][0]["typical"]["median"], 5_000);
         assert_eq!(value["reloads"][0]["reloads"][0]["table"], 1);
         assert_eq!(value["loss"][0]["directions"], "both");
+        assert_eq!(value["latency"][0]["ipdv_min"]["median"], -2_000);
+        let bursts = &value["back_to_back"][0];
+        assert_eq!(
+            (&bursts["average"], &bursts["min"], &bursts["max"]),
+            (&2e3.into(), &1e3.into(), &3e3.into())
+        );
+        assert_eq!((&bursts["repeats"], &bursts["seconds"]), (&3.into(), &0.002.into()));
+        assert!((bursts["standard_deviation"].as_f64().unwrap() - 816.5).abs() < 0.1);
     }
 }

@@ -13,6 +13,10 @@ fn micros(nanos: u64) -> String {
     format!("{:.1}", nanos as f64 / 1000.0)
 }
 
+fn signed_micros(nanos: i64) -> String {
+    format!("{:.1}", nanos as f64 / 1000.0)
+}
+
 fn percent(part: f64) -> String {
     format!("{:.4}", part * 100.0)
 }
@@ -70,6 +74,7 @@ pub(super) fn latency_rows(report: &Report) -> Vec<Vec<String>> {
         "typical, µs",
         "worst case, µs",
         "PDV, µs",
+        "IPDV, µs",
         "smallest",
         "largest",
         "lost",
@@ -83,9 +88,44 @@ pub(super) fn latency_rows(report: &Report) -> Vec<Vec<String>> {
             micros(result.typical.median),
             micros(result.worst_case.median),
             micros(result.pdv.median),
+            format!(
+                "{} / {} / {}",
+                signed_micros(result.ipdv_min.median),
+                signed_micros(result.ipdv_median.median),
+                signed_micros(result.ipdv_max.median),
+            ),
             micros(result.min),
             micros(result.max),
             result.lost.to_string(),
+        ]);
+    }
+    rows
+}
+
+pub(super) fn back_to_back_rows(report: &Report) -> Vec<Vec<String>> {
+    let mut rows = vec![row([
+        "direction",
+        "frame size",
+        "rate",
+        "longest burst",
+        "deviation",
+        "smallest",
+        "largest",
+        "ms",
+        "times",
+    ])];
+    for result in &report.back_to_back {
+        let mark = if result.limited_by_generator { " (generator)" } else { "" };
+        rows.push(vec![
+            result.directions.name().to_owned(),
+            result.frame_size.to_string(),
+            shown(result.rate),
+            format!("{:.0}{mark}", result.average),
+            format!("{:.0}", result.standard_deviation),
+            format!("{:.0}", result.min),
+            format!("{:.0}", result.max),
+            format!("{:.3}", result.seconds * 1000.0),
+            result.repeats.to_string(),
         ]);
     }
     rows
@@ -147,7 +187,9 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             "{wrong} frames came back twice, with wrong bytes, or in a wrong tunnel."
         ));
     }
-    if report.throughput.iter().any(|result| result.limited_by_generator) {
+    if report.throughput.iter().any(|result| result.limited_by_generator)
+        || report.back_to_back.iter().any(|result| result.limited_by_generator)
+    {
         warnings.push(
             "Some rates are the generator's limit: the relay can do more. More CPUs for the \
              generator (--cpus) help."
@@ -164,6 +206,7 @@ pub(crate) fn text(report: &Report) -> String {
         ("Throughput", !report.throughput.is_empty(), throughput_rows(report)),
         ("Frame loss", !report.loss.is_empty(), loss_rows(report)),
         ("Latency", !report.latency.is_empty(), latency_rows(report)),
+        ("Back-to-back frames", !report.back_to_back.is_empty(), back_to_back_rows(report)),
     ];
     for (title, is_there, rows) in sections {
         if is_there {
@@ -232,6 +275,9 @@ mod tests {
             "19.8",
             "1.0000",
             "5.0",
+            "-2.0 / 0.0 / 2.5",
+            "Back-to-back frames",
+            "2.000",
             "NOT every frame",
             "warning: Some rates",
         ] {
