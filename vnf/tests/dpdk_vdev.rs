@@ -467,6 +467,81 @@ fn what_a_port_cannot_is_refused_with_the_reason() {
     });
 }
 
+/// A UDP packet in a frame, for the tap `lwtap0`.
+fn udp_packet() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+        .ipv4([198, 18, 0, 1], [203, 0, 113, 7], 64)
+        .udp(1000, 2000)
+        .write(&mut bytes, b"something to carry")
+        .unwrap();
+    bytes
+}
+
+/// Has the kernel send a frame into an interface as it is.
+fn inject(interface: &str, bytes: &[u8]) {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let program = "import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((sys.argv[1], 0))
+s.send(bytes.fromhex(sys.argv[2]))";
+    run("python3", &["-c", program, interface, &hex]);
+}
+
+/// What virtual ports offer of a packet's work, and that it is used where it is granted: a tap
+/// verifies checksums, a ring does not.
+#[test]
+fn offloads() {
+    alone("offloads", || {
+        let lab = Lab::new();
+        veth("lw0", "lw1");
+        for argument in [
+            "net_null7",
+            "net_ring7",
+            "net_memif7,role=server,socket=/tmp/lwaftr-offers.sock",
+            "net_af_packet7,iface=lw0",
+            "net_af_xdp7,iface=lw1",
+            "net_vhost7,iface=/tmp/lwaftr-offers-vhost.sock",
+            "net_tap7,iface=lwtap7",
+        ] {
+            let device = lab.attach(argument);
+            println!("{argument}: {}", device.info().offers.names().join(", "));
+        }
+        for socket in ["/tmp/lwaftr-offers.sock", "/tmp/lwaftr-offers-vhost.sock"] {
+            _ = std::fs::remove_file(socket);
+        }
+        let is_udp = |bytes: &[u8]| bytes.get(23) == Some(&17) && bytes.ends_with(b"carry");
+        let good = udp_packet();
+        let mut bad = good.clone();
+        bad[24] ^= 0x55;
+
+        let mut tap = lab.start("net_tap,iface=lwtap0");
+        assert!(tap.port.info().offers.ipv4_checksum);
+        assert_eq!(tap.port.offloads().names(), ["ipv4-checksum"]);
+        assert_eq!(tap.port.monitor().read().unwrap().offloads, tap.port.offloads());
+        for (bytes, verified) in [(&good, true), (&bad, false)] {
+            inject("lwtap0", bytes);
+            let frames = tap.receive(1, is_udp);
+            assert_eq!(frames[0].ipv4_checksum_verified(), verified);
+            assert_eq!(frames[0].bytes(), &bytes[..], "the frame comes as it was sent");
+        }
+        tap.close();
+
+        let mut ring = lab.start("net_ring0");
+        assert_eq!(ring.port.offloads().names(), [""; 0]);
+        for bytes in [&good, &bad] {
+            ring.send([lab.frame(bytes)]);
+            assert!(!ring.receive(1, is_udp)[0].ipv4_checksum_verified());
+        }
+        ring.close();
+
+        let spread = lab.start_with("net_null", &PortConfig { queues: 2, ..PORT });
+        assert!(spread.port.offloads().rss && spread.port.offloads().names().contains(&"rss"));
+        spread.close();
+        lab.assert_full();
+    });
+}
+
 /// `net_null` is the one virtual port that says it can hash addresses.
 #[test]
 fn several_queues_where_addresses_decide() {

@@ -30,6 +30,8 @@ mod filters;
 mod journal;
 #[cfg(feature = "dpdk")]
 mod links;
+#[cfg(feature = "dpdk")]
+mod nodes;
 mod places;
 #[cfg(feature = "dpdk")]
 mod ports;

@@ -73,6 +73,28 @@ impl Ports<Stopped> {
         [of(self.ports.first()), of(self.ports.last())]
     }
 
+    /// The NUMA node of each port, with its name, where known.
+    pub(super) fn nodes(&self) -> Vec<(String, Option<u32>)> {
+        let node = |port: &Port<Stopped>| (port.argument().to_owned(), port.info().numa);
+        self.ports.iter().map(node).collect()
+    }
+
+    /// Says in the log what each port offers of a packet's work, and what of it is used.
+    pub(super) fn tell_offloads(&self) {
+        for port in &self.ports {
+            let named = |names: &[&str]| {
+                if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+            };
+            tracing::info!(
+                "{} ({}) offers {}; used: {}",
+                port.argument(),
+                port.info().driver,
+                named(&port.info().offers.names()),
+                named(port.offloads().names()),
+            );
+        }
+    }
+
     /// The MAC addresses of both sides.
     pub(super) fn macs(&self) -> PortMacs {
         self.macs
@@ -158,6 +180,7 @@ pub(super) fn reader(monitors: [PortMonitor; 2]) -> ReadPorts {
                 rx_nombuf: reading.rx_nombuf,
                 rx_errors: reading.rx_errors,
                 tx_errors: reading.tx_errors,
+                offloads: reading.offloads.names(),
             }
         })
     })

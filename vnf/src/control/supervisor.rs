@@ -21,6 +21,7 @@ use super::editor::Editor;
 use super::error::ControlError;
 use super::journal::default_path;
 use super::links;
+use super::nodes;
 use super::ports::{self, Ports};
 use super::service::Service;
 use super::socket::Socket;
@@ -63,6 +64,8 @@ where
     let cpus = Cpus::divide("workers.cpus", &config.workers.cpus)?;
     let eal = start_dpdk(&config, &cpus).map_err(hint_at_privileges)?;
     let ports = Ports::set_up(&config, &eal).map_err(hint_at_privileges)?;
+    ports.tell_offloads();
+    nodes::settle(&ports.nodes(), &cpus.workers);
     let (generations, readers) = Generations::new(cpus.workers.len());
     let journal = default_path(&instance.name);
     let macs = ports.macs();

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::memory::numa::cpu_list;
+
 /// A machine, or a copy of what its kernel shows.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -88,17 +90,6 @@ impl Machine {
     }
 }
 
-/// `0-2,5` as numbers. What is no CPU (`nohz_full=` takes words, too) is passed over.
-pub(super) fn cpu_list(text: &str) -> Vec<usize> {
-    text.split(',')
-        .filter_map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
-        })
-        .flatten()
-        .collect()
-}
-
 /// CPUs for a sentence: `CPU 1`, or `CPUs 1, 2`.
 pub(super) fn named(cpus: &[usize]) -> String {
     let list: Vec<String> = cpus.iter().map(ToString::to_string).collect();
@@ -115,11 +106,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_cpus() {
-        assert_eq!(cpu_list("0-2,5"), [0, 1, 2, 5]);
-        assert_eq!(cpu_list("managed_irq,domain,2-3"), [2, 3]);
-        assert_eq!(cpu_list(""), [0; 0]);
-        assert_eq!(cpu_list("(null)"), [0; 0]);
+    fn cpus_in_words() {
         assert_eq!((named(&[3]), named(&[0, 3])), ("CPU 3".to_owned(), "CPUs 0, 3".to_owned()));
+        assert_eq!(listed(&[0, 3]), "0,3");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::machine::{cpu_list, listed, named};
+use super::machine::{listed, named};
 use super::{Finding, Scene};
+use crate::memory::numa::cpu_list;
 
 /// So many are named, those with the most time or interrupts.
 const NAMED: usize = 4;

@@ -6,7 +6,9 @@ use super::{
     eal::Eal,
     error::{Cause, DpdkError},
     interface::Interface,
-    log, preflight,
+    log,
+    offloads::Offers,
+    preflight,
 };
 use crate::frame::device::{Argument, BadArgument, Target, member_argument};
 
@@ -49,6 +51,8 @@ pub struct DeviceInfo {
     pub max_mtu: u16,
     /// It spreads packets over queues by their addresses alone, or why it cannot.
     pub spreads_by_address: Result<(), &'static str>,
+    /// What of a packet's work it can do.
+    pub offers: Offers,
 }
 
 impl Device {
@@ -84,6 +88,7 @@ impl Device {
         for member in members {
             info.max_mtu = info.max_mtu.min(member.max_mtu);
             info.spreads_by_address = info.spreads_by_address.and(member.spreads_by_address);
+            info.offers.rss &= member.offers.rss;
             sends_through_umem |= member.driver == XDP_DRIVER;
         }
         let interface = INTERFACE_DRIVERS
@@ -246,6 +251,7 @@ fn info(id: u16) -> DeviceInfo {
         dpdk_sys::rte_eth_dev_socket_id(id)
     };
     let driver = text(raw.driver_name);
+    let spreads_by_address = spreads_by_address(&driver, &raw);
     // SAFETY: the device of a port that is open.
     let physical = raw.device.is_null() || unsafe { bus(raw.device) } != "vdev";
     DeviceInfo {
@@ -254,7 +260,8 @@ fn info(id: u16) -> DeviceInfo {
         numa: u32::try_from(numa).ok(),
         max_queues: raw.max_rx_queues.min(raw.max_tx_queues),
         max_mtu: raw.max_mtu.min(frame_limit(&raw)),
-        spreads_by_address: spreads_by_address(&driver, &raw),
+        spreads_by_address,
+        offers: Offers::of(&raw, spreads_by_address.is_ok()),
         driver,
     }
 }

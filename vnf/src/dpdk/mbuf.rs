@@ -216,6 +216,17 @@ impl Frame for Mbuf {
     }
 
     #[inline]
+    fn ipv4_checksum_verified(&self) -> bool {
+        // Of a tunnelled packet, which the port may know as one, the first flag is the inner
+        // header's, and the other the outer one's.
+        const FLAGS: u64 = (dpdk_sys::RTE_MBUF_F_RX_IP_CKSUM_MASK
+            | dpdk_sys::RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD) as u64;
+        // SAFETY: the mbuf is ours, and its bookkeeping is initialised.
+        let flags = unsafe { (*self.raw.as_ptr()).ol_flags };
+        flags & FLAGS == u64::from(dpdk_sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+    }
+
+    #[inline]
     fn prefetch_header(&self) {
         // SAFETY: a hint, valid for any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(self.raw.as_ptr().cast()) };

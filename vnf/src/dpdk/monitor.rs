@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::interface::Interface;
+use super::offloads::Offloads;
 use super::port::Shared;
 
 /// Reads a port's own counters and link. Any thread may hold one; it cannot poll, and it does not
@@ -25,6 +26,8 @@ pub struct PortReading {
     pub tx_errors: u64,
     /// The link.
     pub link: Link,
+    /// What it does of a packet's work.
+    pub offloads: Offloads,
 }
 
 /// The state of a link.
@@ -64,6 +67,7 @@ impl PortMonitor {
             rx_errors: stats.ierrors,
             tx_errors: stats.oerrors + shared.too_long.load(Ordering::Relaxed),
             link: Link { up: up && interface_up, megabits: known.then_some(link.link_speed) },
+            offloads: shared.offloads,
         })
     }
 }

@@ -16,6 +16,7 @@ use super::{
     log,
     mempool::Pools,
     monitor::PortMonitor,
+    offloads::Offloads,
     queue::{self, QueuePair},
 };
 use crate::frame::plan::SMALL_ROOM;
@@ -108,6 +109,7 @@ pub(super) struct Shared {
     /// The longest frame the driver can be given, if it would not notice a longer one.
     pub(super) longest: Option<u16>,
     pub(super) too_long: AtomicU64,
+    pub(super) offloads: Offloads,
     control: Mutex<()>,
 }
 
@@ -155,7 +157,8 @@ impl Device {
                 most,
             });
         }
-        self.set_up(config, most.min(self.info().max_mtu), pools)?;
+        let offloads = self.info().offers.wanted(config.queues);
+        self.set_up(config, most.min(self.info().max_mtu), offloads, pools)?;
         if sends_through_umem {
             // Its close forgets what lies in the kernel's rings.
             pools.small.expect_kept();
@@ -167,6 +170,7 @@ impl Device {
             // It copies a frame from another pool into a small buffer without looking at its length.
             longest: sends_through_umem.then_some(SMALL_ROOM),
             too_long: AtomicU64::new(0),
+            offloads,
             control: Mutex::new(()),
         };
         Ok(Port { shared: Arc::new(shared), state: PhantomData })
@@ -200,12 +204,18 @@ impl Device {
         }
     }
 
-    fn set_up(&self, config: &PortConfig, most: u16, pools: &Pools) -> Result<(), DpdkError> {
+    fn set_up(
+        &self,
+        config: &PortConfig,
+        most: u16,
+        offloads: Offloads,
+        pools: &Pools,
+    ) -> Result<(), DpdkError> {
         let id = self.id();
         let can = self.raw_info();
         let scatter = u64::from(dpdk_sys::RTE_ETH_RX_OFFLOAD_SCATTER) & can.rx_offload_capa;
         let mut conf = dpdk_sys::rte_eth_conf::default();
-        conf.rxmode.offloads = scatter;
+        conf.rxmode.offloads = scatter | offloads.rx_flags();
         // A port that cannot put a frame into several buffers gets no more than fits one. Drivers
         // of virtual ports that chain buffers without announcing it do not look at this.
         let fits = if scatter == 0 { SMALL_ROOM - AROUND_IP } else { u16::MAX };
@@ -340,6 +350,18 @@ impl<State> Port<State> {
     #[must_use]
     pub fn max_mtu(&self) -> u16 {
         self.shared.device.largest_mtu()
+    }
+
+    /// What it does of a packet's work.
+    #[must_use]
+    pub fn offloads(&self) -> Offloads {
+        self.shared.offloads
+    }
+
+    /// The argument that it was made by.
+    #[must_use]
+    pub fn argument(&self) -> &str {
+        self.shared.device.argument()
     }
 
     /// The MAC address we send from: the configured one, or else the port's own.

@@ -68,6 +68,11 @@ pub trait Frame: Sized {
         }
     }
 
+    /// The port has verified the checksum of the IPv4 header that follows the Ethernet header.
+    fn ipv4_checksum_verified(&self) -> bool {
+        false
+    }
+
     /// Asks the CPU to fetch the frame's bookkeeping (an mbuf's first line).
     fn prefetch_header(&self) {}
 

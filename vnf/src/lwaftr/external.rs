@@ -72,7 +72,7 @@ impl<P: FramePool> Relay<P> {
                 without_port,
                 tos: None,
             };
-            if let Some((place, key)) = usual::from_internet(cx.snapshot, frame.bytes()) {
+            if let Some((place, key)) = usual::from_internet(cx.snapshot, &frame) {
                 waiting.push(frame, from_internet(place, DropReason::PortLessProtocol), key);
                 continue;
             }

@@ -9,6 +9,7 @@
 use super::rewrite::Place;
 use super::settings::Link;
 use super::snapshot::Snapshot;
+use crate::frame::Frame;
 use crate::side::Side;
 use crate::softwire::Key;
 use crate::wire::checksum;
@@ -42,9 +43,11 @@ pub(super) struct Tunnelled {
 /// A usual packet from the Internet.
 #[inline(always)]
 #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-pub(super) fn from_internet(snapshot: &Snapshot, frame: &[u8]) -> Option<(Place, Key)> {
+pub(super) fn from_internet<F: Frame>(snapshot: &Snapshot, frame: &F) -> Option<(Place, Key)> {
+    let verified = frame.ipv4_checksum_verified();
+    let frame = frame.bytes();
     let start = packet_start(&snapshot.settings.external.link, Side::External, frame)?;
-    let (head, len) = ipv4(frame.get(start..)?)?;
+    let (head, len) = ipv4(frame.get(start..)?, verified)?;
     let ordinary = snapshot.is_ordinary_octet(head[12]) & snapshot.is_ordinary_octet(head[16]);
     let usual = ordinary
         && snapshot.settings.filters.admits(Side::External, frame.get(start..start + len)?);
@@ -62,7 +65,7 @@ pub(super) fn from_b4(snapshot: &Snapshot, frame: &[u8]) -> Option<Tunnelled> {
     if (head[0] >> 4 != 6) | (head[6] != protocol::IPV4) {
         return None;
     }
-    let (inner, len) = ipv4(payload)?;
+    let (inner, len) = ipv4(payload, false)?;
     let packet = packet.get(..ipv6::HEADER + payload.len())?;
     if !snapshot.settings.filters.admits(Side::Internal, packet) {
         return None;
@@ -95,9 +98,10 @@ fn first_eight(head: &[u8; TAGGED]) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// The header and ports of a usual packet at the start of `bytes`, and its length.
+/// The header and ports of a usual packet at the start of `bytes`, and its length. The port may
+/// have verified its checksum.
 #[inline(always)]
-fn ipv4(bytes: &[u8]) -> Option<(&[u8; IPV4_AND_PORTS], usize)> {
+fn ipv4(bytes: &[u8], verified: bool) -> Option<(&[u8; IPV4_AND_PORTS], usize)> {
     let head: &[u8; IPV4_AND_PORTS] = bytes.first_chunk()?;
     let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
     let fits = len >= IPV4_AND_PORTS && len <= bytes.len();
@@ -105,11 +109,30 @@ fn ipv4(bytes: &[u8]) -> Option<(&[u8; IPV4_AND_PORTS], usize)> {
     let whole = u16::from_ne_bytes([head[6], head[7]]) & u16::from_be(0x3fff) == 0;
     let has_ports = head[9] == protocol::UDP || head[9] == protocol::TCP;
     let usual = fits & no_options & whole & has_ports;
-    (usual && checksum::verifies_header(head.first_chunk()?)).then_some((head, len))
+    (usual && (verified || checksum::verifies_header(head.first_chunk()?))).then_some((head, len))
 }
 
 #[inline(always)]
 fn key(head: &[u8; IPV4_AND_PORTS], End { address, port }: End) -> Key {
     let octets = [head[address], head[address + 1], head[address + 2], head[address + 3]];
     Key::with_port(u32::from_be_bytes(octets), u16::from_be_bytes([head[port], head[port + 1]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_that_the_port_has_verified_is_not_verified_again() {
+        let mut packet = [0; 28];
+        let head = packet.first_chunk_mut().unwrap();
+        let (from, to) = ([198, 18, 0, 1].into(), [203, 0, 113, 7].into());
+        ipv4::write_header(head, 28, 64, protocol::UDP, from, to);
+        assert!(ipv4(&packet, false).is_some() && ipv4(&packet, true).is_some());
+        packet[10] ^= 1;
+        assert!(ipv4(&packet, false).is_none(), "software finds it wrong");
+        assert!(ipv4(&packet, true).is_some(), "whoever vouches for it is believed");
+        packet[0] = 0x46;
+        assert!(ipv4(&packet, true).is_none(), "for nothing but the checksum");
+    }
 }

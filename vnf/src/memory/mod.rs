@@ -4,6 +4,7 @@
 
 pub(crate) mod code;
 mod generations;
+pub mod numa;
 mod prefetch;
 mod region;
 

@@ -24,6 +24,8 @@ pub struct PortStats {
     pub rx_errors: u64,
     /// Frames the port failed to send after it had accepted them.
     pub tx_errors: u64,
+    /// What it does of a packet's work, because it was asked to and can.
+    pub offloads: &'static [&'static str],
 }
 
 /// The counters as JSON: summed over workers, then of each worker.
@@ -36,7 +38,8 @@ pub fn stats_json<W: Borrow<WorkerCounters>>(
         workers.iter().map(|one| totals(std::slice::from_ref(one))).collect();
     let mut interfaces = Map::new();
     for (side, all) in Side::BOTH.into_iter().zip(totals(workers)) {
-        let PortStats { rx_missed, rx_nombuf, rx_errors, tx_errors } = ports[side.index()];
+        let PortStats { rx_missed, rx_nombuf, rx_errors, tx_errors, offloads } =
+            ports[side.index()];
         let mut object = interface_json(&all);
         add_examples(&mut object, workers, side);
         object.insert(
@@ -46,6 +49,7 @@ pub fn stats_json<W: Borrow<WorkerCounters>>(
                 "rx-nombuf": rx_nombuf,
                 "rx-errors": rx_errors,
                 "tx-errors": tx_errors,
+                "offloads": offloads,
             }),
         );
         interfaces.insert(side.name().to_owned(), object.into());
@@ -148,6 +152,7 @@ pub fn stats_text(stats: &Value, examples: bool) -> String {
     for name in ["rx-missed", "rx-nombuf", "rx-errors", "tx-errors"] {
         row(&format!("port {name}"), sides.map(|side| number(&side["port"][name])));
     }
+    row("port offloads", sides.map(|side| offloads(&side["port"]["offloads"])));
     for (title, key) in [("dropped", "drops"), ("ignored", "ignored")] {
         for side in Side::BOTH {
             text += &reasons_text(title, side, &stats["interfaces"][side.name()][key], examples);
@@ -187,6 +192,12 @@ fn meaning(name: &str) -> &'static str {
     let ignored = IgnoreReason::ALL.iter().map(|reason| (reason.name(), reason.meaning()));
     let found = drops.chain(ignored).find(|&(known, _)| known == name);
     found.map_or("", |(_, meaning)| meaning.trim())
+}
+
+fn offloads(names: &Value) -> String {
+    let names: Vec<&str> =
+        names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if names.is_empty() { "-".to_owned() } else { names.join(",") }
 }
 
 fn dropped(side: &Value) -> u64 {
@@ -237,7 +248,9 @@ mod tests {
 
     #[test]
     fn the_schema_has_every_key_of_the_contract() {
-        let ports = [PortStats { rx_missed: 7, ..PortStats::default() }, PortStats::default()];
+        let offloads = &["ipv4-checksum"];
+        let ports =
+            [PortStats { rx_missed: 7, offloads, ..PortStats::default() }, PortStats::default()];
         let stats = stats_json(&two_workers(), ports, 3);
         let external = &stats["interfaces"]["external"];
         for key in [
@@ -272,7 +285,10 @@ mod tests {
         );
         assert_eq!(
             external["port"],
-            json!({"rx-missed": 7, "rx-nombuf": 0, "rx-errors": 0, "tx-errors": 0})
+            json!({
+                "rx-missed": 7, "rx-nombuf": 0, "rx-errors": 0, "tx-errors": 0,
+                "offloads": ["ipv4-checksum"],
+            })
         );
         assert_eq!(stats["interfaces"]["internal"]["drops"], json!({}));
         assert_eq!(stats["softwires"], 3);
@@ -320,7 +336,8 @@ mod tests {
             assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
         }
         let counters = InterfaceTotals::default().named().into_iter().map(|(name, _)| name);
-        let port = ["rx-missed", "rx-nombuf", "rx-errors", "tx-errors", "ignored-packets"];
+        let port =
+            ["rx-missed", "rx-nombuf", "rx-errors", "tx-errors", "offloads", "ignored-packets"];
         for name in counters.chain(port) {
             assert!(text.contains(&format!("`{name}`")), "docs/counters.md lacks {name}");
         }
