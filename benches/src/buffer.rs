@@ -1,5 +1,8 @@
 //! A frame in a buffer of its own with room in front, like an mbuf: it grows and shrinks without
-//! moving or allocating, so that a benchmark measures the relay and not the allocator.
+//! moving or allocating, and who drops it puts its buffer back where the next frame takes one, so
+//! that a benchmark measures the relay and not the allocator.
+
+use std::cell::RefCell;
 
 use vnf::frame::Frame;
 
@@ -9,17 +12,34 @@ const HEADROOM: usize = 128;
 /// Bytes of the buffer.
 const SIZE: usize = HEADROOM + 2048;
 
+thread_local! {
+    /// Buffers that nobody uses.
+    static SPARE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A frame in a fixed buffer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct BufferFrame {
-    buffer: Box<[u8; SIZE]>,
+    /// Of [`SIZE`] bytes.
+    buffer: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl Default for BufferFrame {
     fn default() -> Self {
-        Self { buffer: Box::new([0; SIZE]), start: HEADROOM, end: HEADROOM }
+        let spare = SPARE.with_borrow_mut(Vec::pop);
+        let buffer = spare.unwrap_or_else(|| vec![0; SIZE].into());
+        Self { buffer, start: HEADROOM, end: HEADROOM }
+    }
+}
+
+impl Drop for BufferFrame {
+    #[inline]
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        // At the end of its thread a buffer is simply freed.
+        let _ = SPARE.try_with(|spare| spare.borrow_mut().push(buffer));
     }
 }
 
@@ -70,6 +90,15 @@ impl Frame for BufferFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dropped_frame_s_buffer_is_the_next_one_s() {
+        let frame = BufferFrame::default();
+        let buffer = frame.buffer.as_ptr();
+        drop(frame);
+        let next = BufferFrame::default();
+        assert_eq!((next.buffer.as_ptr(), next.bytes().len()), (buffer, 0));
+    }
 
     #[test]
     fn grows_and_shrinks_in_place() {

@@ -94,3 +94,57 @@ fn drops_and_errors_allocate_nothing() {
     // Errors were made, in frames of the stock.
     assert!(Side::BOTH.iter().all(|&side| lab.totals(side).originated > 0));
 }
+
+/// Fragments without end: each drives out an older one once the books are full.
+#[test]
+fn a_flood_of_fragments_allocates_nothing() {
+    const ROUNDS: u32 = 400;
+    let mut lab = Lab::new(0);
+    let mut counted = [0; 2];
+    let mut number = 0_u32;
+    for round in 0..2 * ROUNDS {
+        for side in Side::BOTH {
+            let frames: Vec<Vec<u8>> = (0..BURST)
+                .map(|_| {
+                    number += 1;
+                    lonely_fragment(side, number)
+                })
+                .collect();
+            lab.fill_each(&frames);
+            let before = ALLOCATIONS.get();
+            lab.relay(side);
+            counted[usize::from(round >= ROUNDS)] += ALLOCATIONS.get() - before;
+        }
+    }
+    // What they need is taken at first, and then kept.
+    assert!((1..100).contains(&counted[0]), "{} at first", counted[0]);
+    assert_eq!(counted[1], 0);
+    for (side, reason) in [
+        (Side::External, DropReason::Ipv4FragmentLimit),
+        (Side::Internal, DropReason::Ipv6FragmentLimit),
+    ] {
+        let dropped = lab.totals(side).drops[reason.index()].packets;
+        assert!(dropped > u64::from(ROUNDS) * BURST as u64, "{dropped}");
+    }
+}
+
+/// A fragment of a packet that nothing else comes of.
+fn lonely_fragment(side: Side, number: u32) -> Vec<u8> {
+    let mut packet = udp((HOST, 53), (SHARED, PORT), 64);
+    match side {
+        Side::External => {
+            packet[4..6].copy_from_slice(&(number as u16).to_be_bytes());
+            packet[6..8].copy_from_slice(&[0x20, 8]);
+            packet[10..12].fill(0);
+            let header = etherparse::Ipv4HeaderSlice::from_slice(&packet).unwrap().to_header();
+            packet[10..12].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
+            from_internet(&packet)
+        }
+        Side::Internal => {
+            let header = [[4, 0, 0, 1], number.to_be_bytes()].concat();
+            let mut frame = from_b4(number as u16, &[&header, &packet[..80]].concat());
+            frame[20] = 44;
+            frame
+        }
+    }
+}

@@ -2,8 +2,6 @@
 //! bursts from each side through a relay on plain memory, of a flood or of packets that are
 //! forwarded (`forwarded`), and prints how many packets these were. Only [`measured`] is counted.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use benches::buffer::BufferFrame;
@@ -19,29 +17,31 @@ use vnf::telemetry::WorkerCounters;
 /// Nanoseconds from one burst to the next: ten million packets a second.
 const BURST_TIME: u64 = 6_400;
 
+/// Bursts from each side before anything is counted: then the relay remembers as much as it ever
+/// will.
+const WARM_UP: u64 = 300;
+
 /// Frames of a flood before they repeat themselves, on each side.
 const FRAMES: usize = 1 << 15;
 
-/// Buffers that nobody uses: what was sent comes back to them.
-#[derive(Clone, Default)]
-struct Spare(Rc<RefCell<Vec<BufferFrame>>>);
+/// Where frames come from, and where they are sent.
+struct Buffers;
 
-impl FramePool for Spare {
+impl FramePool for Buffers {
     type Frame = BufferFrame;
 
     fn frame(&mut self, len: usize) -> Option<BufferFrame> {
-        let mut frame = self.0.borrow_mut().pop()?;
-        frame.fill(&[]);
+        let mut frame = BufferFrame::default();
         frame.grow_back(len).then_some(frame)
     }
 }
 
-impl TxQueue for Spare {
+impl TxQueue for Buffers {
     type Frame = BufferFrame;
 
     fn transmit(&mut self, frames: &mut TxBurst<BufferFrame>) -> usize {
         let count = frames.len();
-        self.0.borrow_mut().extend(frames.drain(..));
+        frames.clear();
         count
     }
 }
@@ -65,10 +65,10 @@ fn main() {
             Side::BOTH.map(|side| flood.frames(side, FRAMES, &settings, writer.table(), 1))
         }
     };
-    let spare = Spare::default();
-    spare.0.borrow_mut().resize(4096, BufferFrame::default());
+    // Enough buffers for all that is under way at a time.
+    drop((0..4096).map(|_| BufferFrame::default()).collect::<Vec<_>>());
     let relay = Relay::new(RelayParts {
-        pool: spare.clone(),
+        pool: Buffers,
         counters: Arc::<WorkerCounters>::default(),
         worker: 0,
         workers: 1,
@@ -77,48 +77,59 @@ fn main() {
         seed: 0,
     });
     let snapshot = Snapshot::new(settings, Arc::clone(writer.table()));
-    println!("{}", run(relay, &snapshot, spare, &traffic, rounds));
+    println!("{}", run(relay, &snapshot, &traffic, rounds));
 }
 
 /// Serves the bursts; returns how many packets they had.
 fn run(
-    mut relay: Relay<Spare>,
+    mut relay: Relay<Buffers>,
     snapshot: &Snapshot,
-    mut spare: Spare,
     traffic: &[Vec<Vec<u8>>; 2],
     rounds: u64,
 ) -> u64 {
     let mut sources = traffic.each_ref().map(|frames| frames.iter().cycle());
     let (mut burst, mut packets) = (Burst::new(), 0);
-    for round in 0..rounds {
+    for round in 0..WARM_UP + rounds {
         for side in Side::BOTH {
             for bytes in sources[side.index()].by_ref().take(BURST) {
-                // Frames that were dropped or wait are gone: others take their place.
-                let mut frame = spare.0.borrow_mut().pop().unwrap_or_default();
+                let mut frame = BufferFrame::default();
                 frame.fill(bytes);
                 burst.push(frame);
             }
-            packets += burst.len() as u64;
-            if !burst.is_empty() {
-                measured(&mut relay, snapshot, side, round * BURST_TIME, &mut burst, &mut spare);
+            let now = round * BURST_TIME;
+            if round < WARM_UP {
+                serve(&mut relay, snapshot, side, now, &mut burst);
+            } else if !burst.is_empty() {
+                packets += burst.len() as u64;
+                measured(&mut relay, snapshot, side, now, &mut burst);
             }
         }
     }
     packets
 }
 
-/// One burst through the relay.
+/// One burst through the relay, counted.
 #[inline(never)]
 fn measured(
-    relay: &mut Relay<Spare>,
+    relay: &mut Relay<Buffers>,
     snapshot: &Snapshot,
     side: Side,
     now: u64,
     burst: &mut Burst<BufferFrame>,
-    spare: &mut Spare,
+) {
+    serve(relay, snapshot, side, now, burst);
+}
+
+#[inline(always)]
+fn serve(
+    relay: &mut Relay<Buffers>,
+    snapshot: &Snapshot,
+    side: Side,
+    now: u64,
+    burst: &mut Burst<BufferFrame>,
 ) {
     relay.receive(side, snapshot, now, burst);
     for side in Side::BOTH {
-        relay.send(side, spare);
+        relay.send(side, &mut Buffers);
     }
 }

@@ -19,12 +19,10 @@ use crate::wire::ethernet::{Ethernet, Template, ethertype};
 impl<P: FramePool> Relay<P> {
     /// N1: answers for our own addresses, and hears what the next hop says of itself.
     #[cold]
-    pub(super) fn answer_arp(
-        &mut self,
-        cx: &Context<'_>,
-        frame: &mut P::Frame,
-        ethernet: &Ethernet,
-    ) -> Verdict {
+    pub(super) fn answer_arp(&mut self, cx: &Context<'_>, frame: &mut P::Frame) -> Verdict {
+        let Some(ethernet) = Ethernet::parse(frame.bytes()) else {
+            return DropReason::FrameTooShort.into();
+        };
         let start = ethernet.header_len();
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         if bytes.len() < arp::LEN {

@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
+use super::internal::station;
 use super::limiter::Class;
 use super::relay::Relay;
 use super::rewrite::{self, Place, reshape};
@@ -28,14 +29,12 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
-        ethernet: &Ethernet,
         place: Place,
     ) -> Verdict {
-        let header = cx.to_station(Side::External, ethernet.source);
+        let station = station(frame.bytes());
+        let header = cx.to_station(Side::External, station);
         let mtu = cx.snapshot.settings.external.link.mtu;
-        if let Err(reason) =
-            self.check_echo(cx, frame, place, mtu.into(), Path::Station(ethernet.source))
-        {
+        if let Err(reason) = self.check_echo(cx, frame, place, mtu.into(), Path::Station(station)) {
             return reason.into();
         }
         let packet = reshape(frame, place, header.header_len())

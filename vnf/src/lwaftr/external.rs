@@ -76,7 +76,7 @@ impl<P: FramePool> Relay<P> {
                 waiting.push(frame, from_internet(place, DropReason::PortLessProtocol), key);
                 continue;
             }
-            match self.classify_external(cx, &mut frame) {
+            match self.classify_external(cx, &mut frame, since.is_some()) {
                 Ok((place, Lookup { key, without_port })) => {
                     waiting.push(frame, from_internet(place, without_port), key);
                 }
@@ -115,34 +115,36 @@ impl<P: FramePool> Relay<P> {
         });
     }
 
-    /// Everything up to the lookup: P1-P3, N4, Q1, I1, F2.
+    /// Everything up to the lookup: P1-P3, N4, Q1, I1, F2. A frame that has waited passed all this
+    /// before; what was charged for it then is not charged again.
     #[inline(never)]
     fn classify_external(
         &mut self,
         cx: &Context<'_>,
         frame: &mut P::Frame,
+        has_waited: bool,
     ) -> Result<(Place, Lookup), Stop> {
         let received =
             link::check(frame.bytes(), Side::External, &cx.snapshot.settings.external.link)?;
         if received.is_arp {
-            return Err(self.answer_arp(cx, frame, &received.ethernet).into());
+            return Err(self.answer_arp(cx, frame).into());
         }
-        let start = received.ethernet.header_len();
+        let start = received.start;
         let bytes = frame.bytes().get(start..).unwrap_or_default();
-        if received.ethernet.destination.is_multicast() {
+        if received.to_group {
             return Err(link::group_fate(bytes, cx.snapshot).into());
         }
         let packet = Ipv4::parse(bytes).map_err(DropReason::from)?;
         check_addresses(cx.snapshot, &packet)?;
         let place = Place { start, len: packet.bytes().len() };
         if cx.snapshot.is_own_ipv4(packet.destination()) {
-            return Err(self.answer_ipv4(cx, frame, &received.ethernet, place).into());
+            return Err(self.answer_ipv4(cx, frame, place).into());
         }
         if !cx.snapshot.settings.filters.admits(Side::External, packet.bytes()) {
             return Err(DropReason::FilterIngress.into());
         }
         if packet.protocol() == protocol::ICMPV4 {
-            self.admit_icmp(cx, &packet)?;
+            self.admit_icmp(cx, &packet, has_waited)?;
         }
         let lookup = if packet.is_fragment() {
             self.lookup_of_fragment(cx, &packet, FROM_INTERNET, End::Destination)?
@@ -153,7 +155,12 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// I1: is ICMP let in, and is this message whole?
-    fn admit_icmp(&mut self, cx: &Context<'_>, packet: &Ipv4<'_>) -> Result<(), DropReason> {
+    fn admit_icmp(
+        &mut self,
+        cx: &Context<'_>,
+        packet: &Ipv4<'_>,
+        has_waited: bool,
+    ) -> Result<(), DropReason> {
         let policy = &cx.snapshot.settings.policy;
         if !policy.allow_incoming_icmpv4 {
             return Err(DropReason::IcmpNotAllowed);
@@ -165,7 +172,7 @@ impl<P: FramePool> Relay<P> {
             }
         }
         let rate = policy.icmpv4_rate;
-        if rate > 0 && !self.limiter.allow(Class::IncomingIcmpv4, rate, cx.now) {
+        if rate > 0 && !has_waited && !self.limiter.allow(Class::IncomingIcmpv4, rate, cx.now) {
             return Err(DropReason::RateLimited);
         }
         Ok(())
@@ -295,6 +302,11 @@ fn leaving_whole<F: Frame>(
 /// P3, but for the header itself.
 #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
 pub(super) fn check_addresses(snapshot: &Snapshot, packet: &Ipv4<'_>) -> Result<(), DropReason> {
+    let is_ordinary =
+        snapshot.is_ordinary(packet.source()) && snapshot.is_ordinary(packet.destination());
+    if is_ordinary && !packet.has_options() {
+        return Ok(());
+    }
     if snapshot.is_martian(packet.source()) || snapshot.is_martian(packet.destination()) {
         return Err(DropReason::Ipv4Martian);
     }

@@ -2,15 +2,14 @@
 //! has ports: they are remembered for the others, and those that come ahead of it wait for a moment.
 //! Each fragment is then forwarded on its own; nothing is put together.
 
-use std::collections::VecDeque;
-
-use super::aged::Aged;
+use super::aged::{Aged, Hashed, Hasher};
 use super::context::Context;
 use super::keys::{End, Lookup};
 use super::outbox::Received;
 use super::reassembly::MOST_EXPIRED;
 use super::relay::Relay;
 use super::settings::Hairpinning;
+use super::slab::{Id, Slab};
 use super::verdict::Stop;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
@@ -27,8 +26,8 @@ pub const MOST_WAITING: usize = 512;
 const SECOND: u64 = 1_000_000_000;
 
 /// What the fragments of one IPv4 packet have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct FlowId {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct FlowId {
     /// Outer source and destination; zeros for packets from the Internet.
     tunnel: (u128, u128),
     source: u32,
@@ -38,7 +37,7 @@ pub(super) struct FlowId {
 }
 
 impl FlowId {
-    pub(super) fn of(packet: &Ipv4<'_>, tunnel: (u128, u128)) -> Self {
+    fn of(packet: &Ipv4<'_>, tunnel: (u128, u128)) -> Self {
         Self {
             tunnel,
             source: packet.source().into(),
@@ -75,78 +74,134 @@ struct Waiting<F> {
     frame: F,
     received_on: Side,
     since: u64,
+    /// The next in its line.
+    behind: Option<Id>,
+}
+
+/// Fragments in the order they came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Line {
+    first: Option<Id>,
+    last: Option<Id>,
+    count: usize,
 }
 
 /// What one worker remembers of first fragments, and what waits for them.
 #[derive(Debug)]
 pub(super) struct FragmentPorts<F> {
+    hasher: Hasher,
     told: Aged<FlowId, Told>,
-    waiting: Aged<FlowId, Vec<Waiting<F>>>,
+    /// Of the fragment that was last found to have to wait.
+    awaited: Hashed<FlowId>,
+    waiting: Aged<FlowId, Line>,
+    fragments: Slab<Waiting<F>>,
     /// Fragments that wait, in all.
     count: usize,
     /// Those whose first came meanwhile.
-    ready: VecDeque<Waiting<F>>,
+    ready: Line,
 }
 
 impl<F> FragmentPorts<F> {
     pub(super) fn new() -> Self {
-        Self { told: Aged::new(), waiting: Aged::new(), count: 0, ready: VecDeque::new() }
+        let hasher = Hasher::default();
+        Self {
+            awaited: hasher.of(FlowId::default()),
+            hasher,
+            told: Aged::new(),
+            waiting: Aged::new(),
+            fragments: Slab::new(),
+            count: 0,
+            ready: Line::default(),
+        }
     }
 
     /// Remembers what a first fragment told; of too many the oldest is forgotten.
-    fn learn(&mut self, flow: FlowId, told: Told, now: u64, most: usize) {
-        self.told.insert(flow, told, now);
-        while self.told.len() > most
+    fn learn(&mut self, flow: Hashed<FlowId>, told: Told, now: u64, most: usize) {
+        self.told.reserve(most);
+        if let Some(former) = self.told.find(&flow) {
+            self.told.remove(former);
+        }
+        while self.told.len() >= most
             && let Some(oldest) = self.told.oldest()
         {
-            self.told.remove(&oldest);
+            self.told.remove(oldest);
         }
-        let waited = self.take(&flow);
-        self.ready.extend(waited);
+        self.told.insert(flow, told, now);
+        if let Some(waited) = self.waiting.find(&flow) {
+            let waited = self.take(waited);
+            self.append(waited);
+        }
     }
 
-    fn recall(&self, flow: &FlowId, now: u64, memory: u64) -> Option<Told> {
-        let (told, since) = self.told.get(flow)?;
-        (now.saturating_sub(since) < memory).then_some(*told)
+    fn recall(&self, flow: &Hashed<FlowId>, now: u64, memory: u64) -> Option<Told> {
+        let entry = self.told.get(self.told.find(flow)?)?;
+        (now.saturating_sub(entry.since) < memory).then_some(entry.value)
     }
 
     /// Takes out all that waits for one first fragment.
-    fn take(&mut self, flow: &FlowId) -> Vec<Waiting<F>> {
-        let waiting = self.waiting.remove(flow).map(|(waiting, _)| waiting).unwrap_or_default();
-        self.count -= waiting.len();
-        waiting
+    fn take(&mut self, flow: Id) -> Line {
+        let line = self.waiting.remove(flow).map(|entry| entry.value).unwrap_or_default();
+        self.count -= line.count;
+        line
     }
 
-    /// Lets a fragment wait; gives back those that cannot any more, itself perhaps.
+    /// Makes a line of fragments ready, behind those that are.
+    fn append(&mut self, line: Line) {
+        match self.ready.last.and_then(|last| self.fragments.get_mut(last)) {
+            Some(last) => last.behind = line.first,
+            None => self.ready.first = line.first,
+        }
+        self.ready.last = line.last.or(self.ready.last);
+        self.ready.count += line.count;
+    }
+
+    /// Takes the first fragment out of a line.
+    fn pop(&mut self, line: &mut Line) -> Option<Waiting<F>> {
+        let fragment = self.fragments.remove(line.first?)?;
+        line.first = fragment.behind;
+        line.last = line.last.filter(|_| line.first.is_some());
+        line.count -= 1;
+        Some(fragment)
+    }
+
+    /// Lets a fragment wait for its first; `known` is who else does. Gives back those that cannot
+    /// any more.
     fn wait(
         &mut self,
-        flow: FlowId,
+        flow: Hashed<FlowId>,
+        known: Option<Id>,
         fragment: Waiting<F>,
         now: u64,
-        most_of_packet: usize,
-    ) -> Vec<Waiting<F>> {
-        let others = self.waiting.get(&flow).map_or(0, |(others, _)| others.len());
-        if others >= most_of_packet {
-            return vec![fragment];
-        }
-        let mut given_up = Vec::new();
+    ) -> Line {
+        self.fragments.reserve(MOST_WAITING);
+        self.waiting.reserve(MOST_WAITING);
+        let mut given_up = Line::default();
         if self.count >= MOST_WAITING
             && let Some(oldest) = self.waiting.oldest()
         {
-            given_up = self.take(&oldest);
+            given_up = self.take(oldest);
         }
-        match self.waiting.get_mut(&flow) {
-            Some(others) => others.push(fragment),
-            None => self.waiting.insert(flow, vec![fragment], now),
-        }
+        let id = self.fragments.insert(fragment);
         self.count += 1;
+        match known.and_then(|known| self.waiting.get_mut(known)) {
+            Some(line) => {
+                if let Some(last) = line.last.and_then(|last| self.fragments.get_mut(last)) {
+                    last.behind = Some(id);
+                }
+                (line.last, line.count) = (Some(id), line.count + 1);
+            }
+            None => {
+                let line = Line { first: Some(id), last: Some(id), count: 1 };
+                self.waiting.insert(flow, line, now);
+            }
+        }
         given_up
     }
 }
 
 impl<P: FramePool> Relay<P> {
     /// How to find the softwire at this end of a fragment: what [`Lookup::of`] is to others.
-    #[cold]
+    #[inline(never)]
     pub(super) fn lookup_of_fragment(
         &mut self,
         cx: &Context<'_>,
@@ -176,11 +231,14 @@ impl<P: FramePool> Relay<P> {
         if overwrites_header(packet) {
             return Err(DropReason::Ipv4FragmentOverlap.into());
         }
-        let flow = FlowId::of(packet, tunnel);
+        let flow = self.ports.hasher.of(FlowId::of(packet, tunnel));
         let limits = &cx.snapshot.settings.fragments;
         if packet.is_later_fragment() {
             let memory = u64::from(limits.port_memory) * SECOND;
-            let told = self.ports.recall(&flow, cx.now, memory).ok_or(Stop::AwaitsFirst(flow))?;
+            let Some(told) = self.ports.recall(&flow, cx.now, memory) else {
+                self.ports.awaited = flow;
+                return Err(Stop::AwaitsFirst);
+            };
             return Ok(Lookup::at(address, told.at(end)));
         }
         let told = Told::by(packet);
@@ -207,7 +265,8 @@ impl<P: FramePool> Relay<P> {
             Err(DropReason::PortLessProtocol)
         } else if packet.is_later_fragment() {
             let memory = u64::from(cx.snapshot.settings.fragments.port_memory) * SECOND;
-            let told = self.ports.recall(&FlowId::of(packet, tunnel), cx.now, memory);
+            let flow = self.ports.hasher.of(FlowId::of(packet, tunnel));
+            let told = self.ports.recall(&flow, cx.now, memory);
             told.map_or(Err(DropReason::Ipv4FragmentTimeout), |told| told.destination)
         } else {
             End::Destination.port(packet)
@@ -215,26 +274,32 @@ impl<P: FramePool> Relay<P> {
         Lookup::at(packet.destination(), port)
     }
 
-    /// Lets a fragment wait for its first.
-    #[cold]
+    /// Lets a fragment wait for its first: the one that was just found to have to.
+    #[inline(never)]
     pub(super) fn await_first(
         &mut self,
         cx: &Context<'_>,
         received_on: Side,
         frame: P::Frame,
-        flow: FlowId,
         received: Received,
     ) {
         let since = received.since.unwrap_or(cx.now);
         let most = cx.snapshot.settings.fragments.held_per_packet.into();
+        let flow = self.ports.awaited;
+        let known = self.ports.waiting.find(&flow);
+        let others = known.and_then(|known| self.ports.waiting.get(known));
+        if others.map_or(0, |others| others.value.count) >= most {
+            let len = received.len as usize;
+            return self.count_drop(received_on, DropReason::Ipv4FragmentLimit, &frame, len);
+        }
         self.counters.of(received_on).held.add(1);
-        let fragment = Waiting { frame, received_on, since };
-        let given_up = self.ports.wait(flow, fragment, cx.now, most);
+        let fragment = Waiting { frame, received_on, since, behind: None };
+        let given_up = self.ports.wait(flow, known, fragment, cx.now);
         self.give_up(given_up, DropReason::Ipv4FragmentLimit);
     }
 
-    fn give_up(&mut self, fragments: Vec<Waiting<P::Frame>>, reason: DropReason) {
-        for Waiting { frame, received_on, .. } in fragments {
+    fn give_up(&mut self, mut fragments: Line, reason: DropReason) {
+        while let Some(Waiting { frame, received_on, .. }) = self.ports.pop(&mut fragments) {
             self.counters.of(received_on).held.sub(1);
             self.count_drop(received_on, reason, &frame, frame.bytes().len());
         }
@@ -245,7 +310,7 @@ impl<P: FramePool> Relay<P> {
     pub(super) fn expire_waiting(&mut self, cx: &Context<'_>) {
         for _ in 0..MOST_EXPIRED {
             let Some(flow) = self.ports.waiting.overdue(cx.now, patience(cx)) else { break };
-            let fragments = self.ports.take(&flow);
+            let fragments = self.ports.take(flow);
             self.give_up(fragments, DropReason::Ipv4FragmentTimeout);
         }
     }
@@ -257,19 +322,20 @@ impl<P: FramePool> Relay<P> {
 
     /// Has the first fragment come that others waited for?
     pub(super) fn has_ready_fragments(&self) -> bool {
-        !self.ports.ready.is_empty()
+        self.ports.ready.count > 0
     }
 
     /// Decides once more about fragments whose first has come.
     #[cold]
     pub(super) fn decide_ready(&mut self, cx: &Context<'_>) {
-        for _ in 0..self.ports.ready.len() {
-            let Some(waiting) = self.ports.ready.pop_front() else { break };
-            let Waiting { frame, received_on, since } = waiting;
+        // What they lead to comes behind these, for the next time.
+        let mut ready = std::mem::take(&mut self.ports.ready);
+        while let Some(waiting) = self.ports.pop(&mut ready) {
+            let Waiting { frame, received_on, since, .. } = waiting;
             self.counters.of(received_on).held.sub(1);
             let mut burst = Burst::<P::Frame>::new();
             burst.extend([frame]);
-            self.decide(cx, received_on, &mut burst, (since < cx.now).then_some(since));
+            self.decide(cx, received_on, &mut burst, Some(since));
         }
     }
 }

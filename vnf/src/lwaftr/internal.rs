@@ -140,21 +140,22 @@ impl<P: FramePool> Relay<P> {
         frame: &mut P::Frame,
     ) -> Result<Classified, Stop> {
         let link = &cx.snapshot.settings.internal.link;
-        let ethernet = link::check(frame.bytes(), Side::Internal, link)?.ethernet;
-        let start = ethernet.header_len();
+        let link::Received { start, to_group: in_group_frame, .. } =
+            link::check(frame.bytes(), Side::Internal, link)?;
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let (b4, br) = (packet.source(), packet.destination());
         let to_group = br >> 120 == 0xff;
-        if ethernet.destination.is_multicast() && !to_group {
+        if in_group_frame && !to_group {
             return Err(DropReason::MulticastFrame.into());
         }
         if let Err(reason) = check_source(cx, b4) {
-            let verdict = self.hear_namesake(cx, &ethernet, &packet).unwrap_or(reason.into());
-            return Err(verdict.into());
+            let ethernet = Ethernet::parse(frame.bytes());
+            let heard = ethernet.and_then(|ethernet| self.hear_namesake(cx, &ethernet, &packet));
+            return Err(heard.unwrap_or(reason.into()).into());
         }
         let upper = packet.upper().map_err(|malformed| {
-            self.report_option(cx, &packet, bytes, malformed, ethernet.source);
+            self.report_option(cx, &packet, bytes, malformed, station(frame.bytes()));
             DropReason::from(malformed)
         })?;
         let place = Place { start, len: ipv6::HEADER + packet.payload().len() };

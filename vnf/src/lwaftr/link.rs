@@ -2,6 +2,7 @@
 
 use super::settings::Link;
 use super::snapshot::Snapshot;
+use super::usual;
 use super::verdict::Verdict;
 use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
@@ -12,13 +13,25 @@ use crate::wire::protocol;
 /// A frame that is for us, with something that its side carries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Received {
-    pub(super) ethernet: Ethernet,
+    /// Where its packet starts.
+    pub(super) start: usize,
+    /// It came to a group rather than to our MAC address.
+    pub(super) to_group: bool,
     /// ARP rather than IP.
     pub(super) is_arp: bool,
 }
 
 /// Checks a frame's header (P1).
+#[inline]
 pub(super) fn check(frame: &[u8], side: Side, link: &Link) -> Result<Received, Verdict> {
+    match usual::packet_start(link, side, frame) {
+        Some(start) => Ok(Received { start, to_group: false, is_arp: false }),
+        None => check_unusual(frame, side, link),
+    }
+}
+
+#[inline(never)]
+fn check_unusual(frame: &[u8], side: Side, link: &Link) -> Result<Received, Verdict> {
     let ethernet = Ethernet::parse(frame).ok_or(DropReason::FrameTooShort)?;
     let (carried, arp) = match side {
         Side::External => (ethertype::IPV4, ethertype::ARP),
@@ -46,7 +59,8 @@ pub(super) fn check(frame: &[u8], side: Side, link: &Link) -> Result<Received, V
     if ethernet.source.is_multicast() {
         return Err(DropReason::BadSourceMac.into());
     }
-    Ok(Received { ethernet, is_arp: ethernet.ethertype == ethertype::ARP })
+    let is_arp = ethernet.ethertype == ethertype::ARP;
+    Ok(Received { start: ethernet.header_len(), to_group, is_arp })
 }
 
 /// The tag that the interface requires, or none; VID 0 counts as none.

@@ -165,7 +165,8 @@ impl<F: Frame> Outbox<F> {
         if let Some(frame) = self.frames.first() {
             let first = self.origins.get(accepted).and_then(|origin| origin.fate.received_on(side));
             if let Some(received_on) = first {
-                counters.examples(received_on).put(DropReason::TxFull, frame.bytes());
+                let bytes = frame.bytes();
+                counters.examples(received_on).put(DropReason::TxFull, bytes, bytes.len());
             }
         }
         self.frames.clear();

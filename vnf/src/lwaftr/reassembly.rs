@@ -7,9 +7,8 @@ mod packets;
 
 pub(super) use packets::{Packets, Whole};
 
-use std::net::Ipv6Addr;
-
 use super::context::Context;
+use super::drops::Drops;
 use super::errors::Icmpv6Error;
 use super::internal::{FromB4, may_carry_error, station};
 use super::keys::Lookup;
@@ -24,16 +23,17 @@ use crate::side::Side;
 use crate::softwire::Direction;
 use crate::telemetry::DropReason;
 use crate::wire::ipv6::{self, Fragment, Ipv6};
-use crate::wire::{MacAddr, protocol};
-use packets::{Arrival, Limits, PacketId};
+use crate::wire::protocol;
+use packet::Arrival;
+use packets::{Limits, PacketId};
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Packets that may be given up at once; the others a little later (F6).
 pub(super) const MOST_EXPIRED: usize = 256;
 
-/// What is quoted of a first fragment: as much as an error has room for.
-const QUOTED: usize = 1280 - 48;
+/// What is quoted of a first fragment's frame: as much as an error has room for.
+const QUOTED: usize = 18 + 1280 - 48;
 
 impl Limits {
     /// One worker's share. Packets of one source may meet several workers, if they go to several
@@ -53,7 +53,7 @@ impl Limits {
 impl<P: FramePool> Relay<P> {
     /// Takes in a fragment of a packet to a BR address, whose IPv6 packet and fragment header are
     /// at these places. If its packet is whole with it, that is in `self.assembled`.
-    #[cold]
+    #[inline(never)]
     pub(super) fn reassemble(
         &mut self,
         cx: &Context<'_>,
@@ -70,14 +70,14 @@ impl<P: FramePool> Relay<P> {
             identification: fragment.identification,
         };
         let arrival = Arrival {
-            ethernet: frame.get(..packet.start).unwrap_or_default(),
-            packet: bytes(packet).unwrap_or_default(),
+            frame: frame.get(..packet.end()).unwrap_or_default(),
+            packet: packet.start,
             frame_len: frame.len(),
             now: cx.now,
         };
         let limits = Limits::share(&cx.snapshot.settings.fragments, self.workers);
-        let counters = self.counters.of(Side::Internal);
-        self.packets.add(id, &fragment, &arrival, &limits, counters, &mut self.assembled)
+        let mut drops = Drops::new(Side::Internal, &self.counters, &mut self.exemplified);
+        self.packets.add(id, &fragment, &arrival, &limits, &mut drops, &mut self.assembled)
     }
 
     /// Takes the packet that was put together where it goes. It may be larger than any buffer, and
@@ -89,10 +89,7 @@ impl<P: FramePool> Relay<P> {
         let since = (whole.since < cx.now).then_some(whole.since);
         let received = Received { len: len as u32, since };
         match self.pool.frame(len.min(LARGE_ROOM.into())) {
-            None => {
-                let counters = self.counters.of(Side::Internal);
-                counters.drops[DropReason::NoBuffer.index()].count(len);
-            }
+            None => self.count_drop(Side::Internal, DropReason::NoBuffer, &packet, len),
             Some(carrier) => {
                 let judged = if whole.marks_agree {
                     self.judge_assembled(cx, &mut packet, start)
@@ -171,14 +168,15 @@ impl<P: FramePool> Relay<P> {
         judged: Result<Verdict, Stop>,
         received: Received,
     ) {
-        let ends_here = matches!(
-            judged,
-            Err(Stop::Ends(Verdict::Drop(_) | Verdict::Consume | Verdict::Ignore(_)))
-        );
-        let judged = if ends_here || copy(packet, &mut carrier) {
-            judged
-        } else {
-            Err(DropReason::NoBuffer.into())
+        let judged = match judged {
+            // Nothing of it leaves, and it is the example of its reason (A2).
+            Err(Stop::Ends(Verdict::Drop(reason))) => {
+                let len = received.len as usize;
+                return self.count_drop(Side::Internal, reason, packet, len);
+            }
+            Err(Stop::Ends(Verdict::Consume | Verdict::Ignore(_))) => judged,
+            _ if copy(packet, &mut carrier) => judged,
+            _ => Err(DropReason::NoBuffer.into()),
         };
         match judged {
             Ok(verdict) => self.carry_out(cx, Side::Internal, carrier, verdict, received),
@@ -192,21 +190,20 @@ impl<P: FramePool> Relay<P> {
         let timeout = timeout(cx);
         let mut quote = [0; QUOTED];
         for _ in 0..MOST_EXPIRED {
-            let counters = self.counters.of(Side::Internal);
-            match self.packets.expire(cx.now, timeout, counters, &mut quote) {
+            let mut drops = Drops::new(Side::Internal, &self.counters, &mut self.exemplified);
+            match self.packets.expire(cx.now, timeout, &mut drops, &mut quote) {
                 None => break,
                 Some(None) => {}
-                Some(Some((id, len))) => {
-                    let about = &quote[..len];
+                Some(Some((id, len, packet))) => {
+                    let frame = quote.get(..len).unwrap_or_default();
+                    let about = frame.get(packet..).unwrap_or_default();
                     let tells = Ipv6::parse_embedded(about)
                         .is_ok_and(|packet| !may_carry_error(&packet))
-                        && cx.snapshot.is_br(id.destination)
-                        // Which station a link-local address is was not kept.
-                        && !Ipv6Addr::from(id.source).is_unicast_link_local();
+                        && cx.snapshot.is_br(id.destination);
                     if tells {
                         let error = Icmpv6Error::ReassemblyTimeout;
                         let ends = (id.destination, id.source);
-                        self.icmpv6_error(cx, error, about, ends, MacAddr::default());
+                        self.icmpv6_error(cx, error, about, ends, station(frame));
                     }
                 }
             }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::drops::{Drops, Exemplified};
 use super::fragment::Identifications;
 use super::fragment_ports::FragmentPorts;
 use super::held::Held;
@@ -55,7 +56,7 @@ pub struct Relay<P: FramePool> {
     pub(super) assembled: RoomyFrame,
     /// What IPv4 fragments are told apart by.
     pub(super) ports: FragmentPorts<P::Frame>,
-    exemplified: Exemplified,
+    pub(super) exemplified: Exemplified,
     pub(super) queries: Queries,
     runs_timers: bool,
     pub(super) announces: bool,
@@ -130,6 +131,7 @@ impl<P: FramePool> Relay<P> {
 
     /// Runs what is due by now; what is to be sent waits for [`Self::send`].
     pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
+        self.exemplified = Exemplified::default();
         let cx = Context::new(snapshot, now);
         if !self.held.is_empty() {
             self.release(&cx);
@@ -215,7 +217,7 @@ impl<P: FramePool> Relay<P> {
     ) {
         match stop {
             Stop::Ends(verdict) => self.carry_out(cx, side, frame, verdict, received),
-            Stop::AwaitsFirst(flow) => self.await_first(cx, side, frame, flow, received),
+            Stop::AwaitsFirst => self.await_first(cx, side, frame, received),
         }
     }
 
@@ -257,30 +259,16 @@ impl<P: FramePool> Relay<P> {
         &mut self,
         side: Side,
         reason: DropReason,
-        frame: &P::Frame,
+        frame: &impl Frame,
         received_len: usize,
     ) {
-        if let Some(counter) = self.counters.of(side).drops.get(reason.index()) {
-            counter.count(received_len);
-        }
-        if self.exemplified.is_first(side, reason) {
-            self.counters.examples(side).put(reason, frame.bytes());
-        }
+        let bytes = frame.bytes();
+        self.drops(side).count(reason, (1, received_len as u64), || (bytes, bytes.len()));
     }
-}
 
-/// Reasons that the present burst gave an example of.
-#[derive(Debug, Clone, Copy, Default)]
-struct Exemplified([u128; 2]);
-
-impl Exemplified {
+    /// Where frames of one interface are counted that are dropped.
     #[inline]
-    fn is_first(&mut self, side: Side, reason: DropReason) -> bool {
-        const { assert!(DropReason::COUNT <= u128::BITS as usize) };
-        let bit = 1 << reason.index();
-        let seen = &mut self.0[side.index()];
-        let is_first = *seen & bit == 0;
-        *seen |= bit;
-        is_first
+    pub(super) fn drops(&mut self, side: Side) -> Drops<'_> {
+        Drops::new(side, &self.counters, &mut self.exemplified)
     }
 }

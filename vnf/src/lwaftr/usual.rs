@@ -76,7 +76,7 @@ pub(super) fn from_b4(snapshot: &Snapshot, frame: &[u8]) -> Option<Tunnelled> {
 
 /// Where the packet starts in a frame that is simply IP to our MAC address.
 #[inline(always)]
-fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
+pub(super) fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
     let head: &[u8; TAGGED] = frame.first_chunk()?;
     let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let (tag_fits, kind, start) = match link.vlan {

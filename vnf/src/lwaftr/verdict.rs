@@ -1,6 +1,5 @@
 //! What becomes of a frame.
 
-use super::fragment_ports::FlowId;
 use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::{ipv4, ipv6};
@@ -30,7 +29,7 @@ pub(super) enum Stop {
     /// Its fate is known without that.
     Ends(Verdict),
     /// It waits for the first fragment of its packet, which has the port (F2, F3).
-    AwaitsFirst(FlowId),
+    AwaitsFirst,
 }
 
 impl From<Verdict> for Stop {

@@ -49,15 +49,16 @@ pub struct Example {
 }
 
 impl Examples {
-    /// Keeps the first bytes of a frame that was dropped. Only the owning worker may call this.
-    pub fn put(&self, reason: DropReason, frame: &[u8]) {
+    /// Keeps the first bytes of a frame that was dropped, and how many it has. Only the owning
+    /// worker may call this.
+    pub fn put(&self, reason: DropReason, start: &[u8], length: usize) {
         let Some(place) = self.0.get(reason.index()) else { return };
         let version = place.version.load(Relaxed);
         place.version.store(version + 1, Relaxed);
         // Nothing below may be seen before the odd version.
         fence(Release);
-        place.length.store(frame.len() as u64, Relaxed);
-        let mut rest = frame;
+        place.length.store(length as u64, Relaxed);
+        let mut rest = start;
         for word in &place.words {
             let mut bytes = [0; 8];
             let (now, later) = rest.split_at(rest.len().min(8));
@@ -127,11 +128,11 @@ mod tests {
     fn the_first_bytes_are_kept_and_the_newest_frame_counts() {
         let examples = Examples::default();
         assert_eq!(examples.get(DropReason::TooBig), None);
-        examples.put(DropReason::TooBig, &[7; 100]);
+        examples.put(DropReason::TooBig, &[7; 80], 100);
         let kept = examples.get(DropReason::TooBig).unwrap();
         assert_eq!((kept.start, kept.length), (vec![7; EXAMPLE_BYTES], 100));
         let short: Vec<u8> = (0..13).collect();
-        examples.put(DropReason::TooBig, &short);
+        examples.put(DropReason::TooBig, &short, short.len());
         let kept = examples.get(DropReason::TooBig).unwrap();
         assert_eq!((&kept.start, kept.length), (&short, 13));
         assert_eq!(kept.json()["frame"], "000102030405060708090a0b0c");
@@ -151,7 +152,8 @@ mod tests {
                 let mut byte = 0_u8;
                 while !stop.load(Relaxed) {
                     byte = byte.wrapping_add(1);
-                    examples.put(DropReason::TooBig, &vec![byte; 60 + usize::from(byte)]);
+                    let len = 60 + usize::from(byte);
+                    examples.put(DropReason::TooBig, &vec![byte; len], len);
                 }
             }
         });

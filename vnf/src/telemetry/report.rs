@@ -304,7 +304,7 @@ mod tests {
     fn the_text_shows_the_busiest_reason_first() {
         let workers = two_workers();
         workers[1].of(Side::External).drops[DropReason::TxFull.index()].add(1_234_567, 5);
-        workers[1].examples(Side::External).put(DropReason::TxFull, &[0xab; 70]);
+        workers[1].examples(Side::External).put(DropReason::TxFull, &[0xab; 70], 70);
         let stats = stats_json(&workers, [PortStats::default(); 2], 1_000_000);
         let text = stats_text(&stats, false);
         assert!(!text.contains("ab ab"));

@@ -70,7 +70,7 @@ fn counted(counters: &WorkerCounters) {
     internal.forwarded.add(50);
     internal.drops[DropReason::SourceWrongB4.index()].add(7, 700);
     internal.out_packets.add(100);
-    counters.examples(Side::External).put(DropReason::NoSoftwire, &[0xab; 70]);
+    counters.examples(Side::External).put(DropReason::NoSoftwire, &[0xab; 70], 70);
 }
 
 /// An instance that answers.

@@ -173,10 +173,15 @@ impl Lab {
 
     /// Puts a burst of this frame before the relay.
     pub(crate) fn fill(&mut self, frame: &[u8]) {
+        self.fill_each(&[frame; BURST]);
+    }
+
+    /// Puts a burst of these frames before the relay.
+    pub(crate) fn fill_each(&mut self, frames: &[impl AsRef<[u8]>]) {
         self.burst.clear();
-        for _ in 0..BURST {
+        for frame in frames {
             let mut buffer = BufferFrame::new();
-            buffer.fill(frame);
+            buffer.fill(frame.as_ref());
             self.burst.push(buffer);
         }
     }

@@ -8,9 +8,10 @@ use vnf::softwire::Tally;
 use vnf::telemetry::{DropReason, InterfaceTotals, WorkerCounters};
 
 use crate::lab::{
-    ALICE, ALICES, Config, DAVES, DNS, EXTERNAL, HOST, Lab, NOBODYS, alices, to_alice,
+    ALICE, ALICES, BOBS, BR1, Config, DAVES, DNS, EXTERNAL, HOST, Lab, NOBODYS, alices, to_alice,
 };
 use crate::packets::{Bytes, Ipv4};
+use crate::tunnel::Ipv6;
 
 #[test]
 fn a1_every_frame_is_counted_once() {
@@ -130,6 +131,26 @@ fn a2_each_reason_has_packets_bytes_and_an_example() {
     let example = lab.example(Side::External, DropReason::NoSoftwire).unwrap();
     assert_eq!(example.start, third[..64]);
     assert_eq!(lab.example(Side::Internal, DropReason::NoSoftwire), None);
+}
+
+#[test]
+fn a2_what_was_put_together_and_what_waited_in_vain_leave_examples() {
+    let mut lab = Lab::new();
+    let spoofed = Ipv6::tunnel(ALICE, BR1, &Ipv4::udp(BOBS, DNS, 900));
+    let len = spoofed.payload.len();
+    drop(lab.b4s_send(&spoofed.piece(0..400, 1)));
+    drop(lab.b4s_send(&spoofed.piece(400..len, 1)));
+    let example = lab.example(Side::Internal, DropReason::SourceWrongB4).unwrap();
+    let mut whole = lab.incoming(Side::Internal, &spoofed);
+    // The flow label is not kept.
+    whole[15..18].fill(0);
+    assert_eq!((example.start.as_slice(), example.length), (&whole[..64], whole.len()));
+    let lonely = spoofed.piece(400..len, 2);
+    drop(lab.b4s_send(&lonely));
+    drop(lab.wait(61_000));
+    let example = lab.example(Side::Internal, DropReason::Ipv6FragmentTimeout).unwrap();
+    let frame = lab.incoming(Side::Internal, &lonely);
+    assert_eq!((example.start.as_slice(), example.length), (&frame[..64], frame.len()));
 }
 
 #[test]

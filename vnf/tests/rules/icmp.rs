@@ -116,6 +116,20 @@ fn i1_policy_says_whether_and_how_much() {
 }
 
 #[test]
+fn i1_a_fragment_that_waits_is_charged_once() {
+    let mut lab = Lab::with_policy("icmpv4-rate = 3");
+    let echo = Ipv4::icmp(HOST, SHARED, (8, 0), [0x12, 0x34, 0, 1], &data(1200));
+    let len = echo.payload.len();
+    let [first, middle, last] = [0..400, 400..800, 800..len].map(|range| echo.piece(range));
+    for piece in [&middle, &last] {
+        assert_eq!(lab.internet_sends(piece).fate(), "held-packets");
+    }
+    let outcome = lab.internet_sends(&first);
+    assert_eq!(outcome.counted(Side::External, "forwarded-packets"), 3);
+    lab.internet_sends(&first).dropped("rate-limited");
+}
+
+#[test]
 fn i2_icmp_for_nobody_is_dropped_without_an_error() {
     let mut lab = Lab::new();
     for to in [NOBODYS, (UNKNOWN, 9)] {

@@ -149,6 +149,45 @@ fn f1_a_packet_has_at_most_64_fragments_and_65535_bytes() {
 }
 
 #[test]
+fn f1_headers_before_the_fragment_s_count_to_the_65535_bytes() {
+    const HOP_BY_HOP: u8 = 0;
+    for (size, extended, fits) in
+        [(65_535, false, true), (65_528, true, false), (65_527, true, true)]
+    {
+        let mut lab = Lab::new();
+        let whole = Ipv6::tunnel(ALICE, BR1, &Ipv4::udp(ALICES, DNS, size - 28));
+        let starts: Vec<usize> = (0..size).step_by(1448).collect();
+        let mut pieces: Vec<Ipv6> =
+            starts.iter().map(|&at| whole.piece(at..(at + 1448).min(size), 1)).collect();
+        if extended {
+            pieces = pieces
+                .into_iter()
+                .map(|piece| piece.extended(HOP_BY_HOP, &[1, 4, 0, 0, 0, 0]))
+                .collect();
+        }
+        let (last, others) = pieces.split_last().unwrap();
+        wait(&mut lab, others);
+        let outcome = lab.b4s_send(last);
+        if fits {
+            assert_eq!(outcome.counted(Side::Internal, "forwarded-packets"), 1);
+        } else {
+            outcome.dropped("ipv6-fragment-malformed");
+        }
+    }
+}
+
+#[test]
+fn f1_a_link_local_sender_is_told_at_its_station() {
+    let mut lab = Lab::new();
+    let b4: Ipv6Addr = "fe80::b4".parse().unwrap();
+    let whole = Ipv6::tunnel(b4, BR1, &Ipv4::udp(ALICES, DNS, 1400));
+    let first = whole.piece(0..800, 1);
+    wait(&mut lab, std::slice::from_ref(&first));
+    let error = our_error6((3, 1), 0, &first);
+    assert_eq!(lab.wait(61_000).packets(Side::Internal), [error.bytes()]);
+}
+
+#[test]
 fn f1_a_source_with_more_than_16_packets_loses_its_own_oldest() {
     let mut lab = Lab::new();
     let packet = Ipv4::udp(ALICES, DNS, 600);

@@ -2,127 +2,265 @@
 
 use super::arena::{Arena, Chain};
 use crate::frame::{Frame, RoomyFrame};
+use crate::lwaftr::slab::{Id, Slab};
 use crate::telemetry::DropReason;
 use crate::wire::ipv6::{self, Fragment, Ipv6, Outer};
 
-/// A packet that is not whole yet.
-#[derive(Debug, Default)]
-pub(super) struct Packet {
-    /// In the order of their offsets; none overlaps another.
-    pieces: Vec<Piece>,
-    /// Where the last fragment ends, once it is there.
-    end: Option<usize>,
-    /// Frames that its fragments came in, and their bytes.
-    pub(super) frames: u64,
-    pub(super) frame_bytes: u64,
-    /// It will never be whole, for this reason, nor may any further fragment of it be used.
-    pub(super) refused: Option<DropReason>,
+/// The most that a packet can be put together to, behind its IPv6 header.
+pub(super) const LARGEST: usize = 65_535;
+
+/// A fragment's frame as it came.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Arrival<'a> {
+    /// Up to the end of its IPv6 packet, which ends with the fragment's data.
+    pub(in super::super) frame: &'a [u8],
+    /// Where in it the IPv6 packet starts.
+    pub(in super::super) packet: usize,
+    /// Bytes of the whole frame.
+    pub(in super::super) frame_len: usize,
+    pub(in super::super) now: u64,
 }
 
-/// A fragment: its whole IPv6 packet is stored.
+impl Arrival<'_> {
+    /// Bytes of extension headers in front of the fragment header.
+    #[inline]
+    pub(super) fn front(&self, fragment: &Fragment<'_>) -> usize {
+        let rest = ipv6::HEADER + ipv6::FRAGMENT_HEADER + fragment.data.len();
+        self.frame.len().saturating_sub(self.packet + rest)
+    }
+
+    /// The ECN codepoint of its packet, as a set.
+    fn mark(&self) -> u8 {
+        let traffic = self.frame.get(self.packet + 1).copied().unwrap_or_default();
+        1 << (traffic >> 4 & CE_BITS)
+    }
+}
+
+/// The fragments of all packets.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    pieces: Slab<Piece>,
+    arena: Arena,
+}
+
+/// A fragment: its frame is stored.
 #[derive(Debug)]
 struct Piece {
-    /// Where its data belong.
-    offset: usize,
-    /// Where its data start in what is stored.
-    head: usize,
+    /// Where its data belong, how many there are, and where they start in what is stored.
+    offset: u32,
+    len: u32,
+    head: u32,
+    /// Where the IPv6 packet starts in what is stored.
+    packet: u32,
+    /// Bytes of the frame.
+    frame_len: u32,
     stored: Chain,
+    /// The one behind it in its packet.
+    next: Option<Id>,
 }
 
 impl Piece {
     fn end(&self) -> usize {
-        self.offset + self.stored.len - self.head
+        self.offset as usize + self.len as usize
     }
+
+    /// Bytes of extension headers in front of its fragment header.
+    fn front(&self) -> usize {
+        let rest = self.packet as usize + ipv6::HEADER + ipv6::FRAGMENT_HEADER;
+        (self.head as usize).saturating_sub(rest)
+    }
+}
+
+impl Pieces {
+    pub(super) const fn new() -> Self {
+        Self { pieces: Slab::new(), arena: Arena::new() }
+    }
+
+    /// Bytes of memory that are in use.
+    pub(super) fn used(&self) -> usize {
+        self.arena.used()
+    }
+
+    /// From this piece of a packet on.
+    fn from(&self, first: Option<Id>) -> impl Iterator<Item = &Piece> {
+        let mut next = first;
+        std::iter::from_fn(move || {
+            let piece = self.pieces.get(next?)?;
+            next = piece.next;
+            Some(piece)
+        })
+    }
+}
+
+/// A packet that is not whole yet.
+#[derive(Debug, Default)]
+pub(super) struct Packet {
+    /// Its pieces in the order of their offsets; none overlaps another.
+    first: Option<Id>,
+    last: Option<Id>,
+    /// Pieces, the data in them, the memory that they take, and the bytes of their frames.
+    pub(super) count: u32,
+    have: u32,
+    pub(super) cost: u32,
+    pub(super) frame_bytes: u32,
+    /// Which ECN codepoints they have, as a set.
+    marks: u8,
+    /// Where the last fragment ends, once it is there.
+    end: Option<u32>,
+    /// It will never be whole, for this reason, nor may any further fragment of it be used.
+    pub(super) refused: Option<DropReason>,
 }
 
 /// What a further fragment is to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// News.
-    New,
+    /// News, behind this piece.
+    New(Option<Id>),
     /// An exact copy of one that is there: tolerated (RFC 8200 section 4.5).
     Duplicate,
     /// It overlaps others, or another end was said: the packet is given up (RFC 5722).
     Contradiction,
+    /// With it the packet would be longer than any (RFC 8200 section 4.5).
+    TooLong,
 }
 
 impl Packet {
+    /// One that was given up.
+    pub(super) fn refused(reason: DropReason) -> Self {
+        Self { refused: Some(reason), ..Self::default() }
+    }
+
     /// What is this fragment to the packet?
-    pub(super) fn fit(&self, fragment: &Fragment<'_>, arena: &Arena) -> Fit {
+    #[inline]
+    pub(super) fn fit(&self, fragment: &Fragment<'_>, arrival: &Arrival<'_>, all: &Pieces) -> Fit {
         let (start, end) = (fragment.offset, fragment.offset + fragment.data.len());
         let is_last = !fragment.more;
-        if let Some(piece) = self.pieces.iter().find(|piece| piece.offset == start)
-            && is_last == (self.end == Some(piece.end()))
-            && arena.holds(&piece.stored, piece.head, fragment.data)
-        {
-            return Fit::Duplicate;
-        }
-        let overlaps = self.pieces.iter().any(|piece| piece.offset < end && start < piece.end());
-        let said_otherwise = match self.end {
-            Some(said) => is_last || end > said,
-            None => is_last && self.pieces.last().is_some_and(|piece| piece.end() > end),
+        let last = self.last.and_then(|id| all.pieces.get(id));
+        let reach = last.map_or(0, Piece::end);
+        let first = self.first.and_then(|id| all.pieces.get(id));
+        // What the packet keeps of what is in front of the fragment header is the first one's.
+        let front = match first.filter(|first| start > 0 && first.offset == 0) {
+            Some(first) => first.front(),
+            None => arrival.front(fragment),
         };
-        if overlaps || said_otherwise { Fit::Contradiction } else { Fit::New }
+        if front + reach.max(end) > LARGEST {
+            return Fit::TooLong;
+        }
+        // What comes in order needs no look at the others.
+        let (mut behind, mut next) =
+            if reach <= start { (self.last, None) } else { (None, self.first) };
+        while let Some(id) = next
+            && let Some(piece) = all.pieces.get(id)
+            && (piece.offset as usize) < end
+        {
+            if start < piece.end() {
+                let is_copy = piece.offset as usize == start
+                    && is_last == (self.said() == Some(piece.end()))
+                    && all.arena.holds(&piece.stored, piece.head as usize, fragment.data);
+                return if is_copy { Fit::Duplicate } else { Fit::Contradiction };
+            }
+            (behind, next) = (next, piece.next);
+        }
+        let said_otherwise = match self.said() {
+            Some(said) => is_last || end > said,
+            None => is_last && reach > end,
+        };
+        if said_otherwise { Fit::Contradiction } else { Fit::New(behind) }
     }
 
-    /// Fragments that are there.
-    pub(super) fn count(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// Memory that they take.
-    pub(super) fn cost(&self) -> usize {
-        self.pieces.iter().map(|piece| Chain::cost(piece.stored.len)).sum()
-    }
-
-    /// Stores a fragment that fits, in the packet it came in; its data stand at its end.
-    pub(super) fn store(&mut self, fragment: &Fragment<'_>, packet: &[u8], arena: &mut Arena) {
+    /// Stores a fragment that fits behind this piece.
+    #[inline]
+    pub(super) fn store(
+        &mut self,
+        fragment: &Fragment<'_>,
+        arrival: &Arrival<'_>,
+        behind: Option<Id>,
+        all: &mut Pieces,
+    ) {
+        let next = match behind.and_then(|id| all.pieces.get(id)) {
+            Some(piece) => piece.next,
+            None => self.first,
+        };
         let piece = Piece {
-            offset: fragment.offset,
-            head: packet.len() - fragment.data.len(),
-            stored: arena.store(packet),
+            offset: fragment.offset as u32,
+            len: fragment.data.len() as u32,
+            head: (arrival.frame.len() - fragment.data.len()) as u32,
+            packet: arrival.packet as u32,
+            frame_len: arrival.frame_len as u32,
+            stored: all.arena.store(arrival.frame),
+            next,
         };
         if !fragment.more {
-            self.end = Some(piece.end());
+            self.end = Some(piece.end() as u32);
         }
-        let place = self.pieces.partition_point(|other| other.offset < piece.offset);
-        self.pieces.insert(place, piece);
+        self.count += 1;
+        self.have += piece.len;
+        self.cost += Chain::cost(arrival.frame.len()) as u32;
+        self.frame_bytes += arrival.frame_len as u32;
+        self.marks |= arrival.mark();
+        let id = all.pieces.insert(piece);
+        match behind.and_then(|id| all.pieces.get_mut(id)) {
+            Some(piece) => piece.next = Some(id),
+            None => self.first = Some(id),
+        }
+        if next.is_none() {
+            self.last = Some(id);
+        }
+    }
+
+    /// Where the last fragment said that the packet ends.
+    fn said(&self) -> Option<usize> {
+        self.end.map(|end| end as usize)
     }
 
     /// Are all fragments there?
     pub(super) fn is_whole(&self) -> bool {
-        let have: usize = self.pieces.iter().map(|piece| piece.end() - piece.offset).sum();
-        self.end == Some(have)
+        self.end == Some(self.have)
     }
 
     /// Frees what is stored.
-    pub(super) fn free(&mut self, arena: &mut Arena) {
-        for piece in self.pieces.drain(..) {
-            arena.give_back(&piece.stored);
+    #[inline]
+    pub(super) fn free(&self, all: &mut Pieces) {
+        let mut next = self.first;
+        while let Some(id) = next
+            && let Some(piece) = all.pieces.remove(id)
+        {
+            all.arena.give_back(&piece.stored);
+            next = piece.next;
         }
     }
 
-    /// The first fragment's packet as it came, as much as fits; how much that is. `None` when it
-    /// did not come.
-    pub(super) fn quote(&self, arena: &Arena, out: &mut [u8]) -> Option<usize> {
-        let first = self.pieces.first().filter(|piece| piece.offset == 0)?;
-        arena.read(&first.stored, 0, out);
-        Some(first.stored.len.min(out.len()))
+    /// The start of one of its frames, and how long that was.
+    #[inline]
+    pub(super) fn example<'a>(&self, all: &'a Pieces) -> (&'a [u8], usize) {
+        let piece = self.first.and_then(|id| all.pieces.get(id));
+        piece.map_or((&[], 0), |piece| (all.arena.start(&piece.stored), piece.frame_len as usize))
     }
 
-    /// Writes the whole packet behind `ethernet`. Its header is the first fragment's, without
-    /// extension headers, which were obeyed when the fragments came. False when the fragments'
-    /// ECN marks cannot be one packet's (RFC 3168 section 5.3).
-    pub(super) fn write(&self, ethernet: &[u8], arena: &Arena, out: &mut RoomyFrame) -> bool {
-        let Some(first) = self.pieces.first() else { return false };
-        let len = self.end.unwrap_or(0);
+    /// The first fragment's frame up to the end of its packet, as much as fits; how much that is,
+    /// and where in it the packet starts. `None` when it did not come.
+    pub(super) fn quote(&self, all: &Pieces, out: &mut [u8]) -> Option<(usize, usize)> {
+        let first = all.pieces.get(self.first?).filter(|piece| piece.offset == 0)?;
+        all.arena.read(&first.stored, 0, out);
+        Some((first.stored.len().min(out.len()), first.packet as usize))
+    }
+
+    /// Writes the whole packet behind the Ethernet header of `arrival`. Its header is the first
+    /// fragment's, without extension headers, which were obeyed when the fragments came. False when
+    /// the fragments' ECN marks cannot be one packet's (RFC 3168 section 5.3).
+    pub(super) fn write(&self, arrival: &Arrival<'_>, all: &Pieces, out: &mut RoomyFrame) -> bool {
+        let Some(first) = self.first.and_then(|id| all.pieces.get(id)) else { return false };
+        let len = self.said().unwrap_or(0);
         let mut head = [0; ipv6::HEADER];
-        arena.read(&first.stored, 0, &mut head);
+        all.arena.read(&first.stored, first.packet as usize, &mut head);
         let Some(outer) = Ipv6::parsed_before(&head) else { return false };
         let mut next_header = [0];
-        arena.read(&first.stored, first.head - ipv6::FRAGMENT_HEADER, &mut next_header);
-        let marks = self.marks(arena);
-        let congestion = if marks & CE != 0 { CE_BITS } else { 0 };
+        all.arena.read(
+            &first.stored,
+            first.head as usize - ipv6::FRAGMENT_HEADER,
+            &mut next_header,
+        );
+        let congestion = if self.marks & CE != 0 { CE_BITS } else { 0 };
         let header = Outer {
             traffic_class: outer.traffic_class() | congestion,
             flow_label: 0,
@@ -132,27 +270,18 @@ impl Packet {
             source: outer.source(),
             destination: outer.destination(),
         };
+        let ethernet = arrival.frame.get(..arrival.packet).unwrap_or_default();
         out.fresh(ethernet.len() + ipv6::HEADER + len);
         let (link, rest) = out.bytes_mut().split_at_mut(ethernet.len());
         link.copy_from_slice(ethernet);
         let Some((head, mut rest)) = rest.split_first_chunk_mut() else { return false };
         ipv6::write_header(head, &header);
-        for piece in &self.pieces {
-            let (here, behind) = rest.split_at_mut(piece.end() - piece.offset);
-            arena.read(&piece.stored, piece.head, here);
+        for piece in all.from(self.first) {
+            let (here, behind) = rest.split_at_mut(piece.len as usize);
+            all.arena.read(&piece.stored, piece.head as usize, here);
             rest = behind;
         }
-        marks & (CE | NOT_ECT) != CE | NOT_ECT
-    }
-
-    /// Which ECN codepoints the fragments have, as a set.
-    fn marks(&self, arena: &Arena) -> u8 {
-        let mark = |piece: &Piece| {
-            let mut start = [0; 2];
-            arena.read(&piece.stored, 0, &mut start);
-            1 << (start[1] >> 4 & CE_BITS)
-        };
-        self.pieces.iter().map(mark).fold(0, |set, mark: u8| set | mark)
+        self.marks & (CE | NOT_ECT) != CE | NOT_ECT
     }
 }
 

@@ -2,17 +2,14 @@
 //! under way loses its own oldest packet, and where all have too much the oldest goes. So nobody
 //! takes more than his share, and a flood only shortens how long fragments may wait.
 
-use hashbrown::HashMap;
-
-use super::super::aged::Aged;
-use super::arena::{Arena, Chain};
-use super::packet::{Fit, Packet};
+use super::arena::Chain;
+use super::packet::{Arrival, Fit, LARGEST, Packet, Pieces};
 use crate::frame::RoomyFrame;
-use crate::telemetry::{DropReason, InterfaceCounters};
+use crate::lwaftr::aged::{Aged, Entry, Hashed, Hasher};
+use crate::lwaftr::drops::Drops;
+use crate::lwaftr::slab::Id;
+use crate::telemetry::DropReason;
 use crate::wire::ipv6::Fragment;
-
-/// The most data a packet can be put together to.
-const LARGEST: usize = 65_535;
 
 /// What fragments of one packet have in common (RFC 8200 section 4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,18 +29,6 @@ pub(in super::super) struct Limits {
     pub(in super::super) bytes: usize,
 }
 
-/// A fragment as it came.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Arrival<'a> {
-    /// Its frame up to the IPv6 header.
-    pub(in super::super) ethernet: &'a [u8],
-    /// Its IPv6 packet, which ends with the fragment's data.
-    pub(in super::super) packet: &'a [u8],
-    /// Bytes of its frame.
-    pub(in super::super) frame_len: usize,
-    pub(in super::super) now: u64,
-}
-
 /// A packet became whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Whole {
@@ -56,92 +41,118 @@ pub(in super::super) struct Whole {
 /// All packets that are not whole yet.
 #[derive(Debug)]
 pub(in super::super) struct Packets {
-    packets: Aged<PacketId, Packet>,
-    sources: HashMap<u128, Source>,
-    arena: Arena,
+    packets: Aged<PacketId, UnderWay>,
+    sources: Aged<u128, Source>,
+    hasher: Hasher,
+    pieces: Pieces,
+}
+
+/// A packet in its source's line.
+#[derive(Debug)]
+struct UnderWay {
+    packet: Packet,
+    source: Id,
+    older: Option<Id>,
+    newer: Option<Id>,
 }
 
 /// What one outer source has under way.
 #[derive(Debug, Default)]
 struct Source {
-    /// Its packets, the oldest first.
-    packets: Vec<PacketId>,
-    bytes: usize,
+    /// Its packets, in a line.
+    oldest: Option<Id>,
+    newest: Option<Id>,
+    packets: u32,
+    bytes: u32,
 }
 
 impl Packets {
     pub(in super::super) fn new() -> Self {
-        Self { packets: Aged::new(), sources: HashMap::new(), arena: Arena::new() }
+        Self {
+            packets: Aged::new(),
+            sources: Aged::new(),
+            hasher: Hasher::default(),
+            pieces: Pieces::new(),
+        }
     }
 
     /// Takes a fragment in. If it makes its packet whole, that is written to `out`. An error is the
     /// fragment's own fate; what becomes of others is counted here.
+    #[inline]
     pub(in super::super) fn add(
         &mut self,
         id: PacketId,
         fragment: &Fragment<'_>,
         arrival: &Arrival<'_>,
         limits: &Limits,
-        counters: &InterfaceCounters,
+        drops: &mut Drops<'_>,
         out: &mut RoomyFrame,
     ) -> Result<Option<Whole>, DropReason> {
         let len = fragment.data.len();
-        if len == 0 || fragment.more && !len.is_multiple_of(8) || fragment.offset + len > LARGEST {
+        let end = arrival.front(fragment) + fragment.offset + len;
+        if len == 0 || fragment.more && !len.is_multiple_of(8) || end > LARGEST {
             return Err(DropReason::Ipv6FragmentMalformed);
         }
-        if self.packets.get(&id).is_none() {
-            self.open(id, arrival.now, limits, counters);
-        }
-        let Some(packet) = self.packets.get_mut(&id) else {
+        let id = self.hasher.of(id);
+        let at = match self.packets.find(&id) {
+            Some(at) => at,
+            None => self.open(id, arrival.now, limits, drops),
+        };
+        let Some(Entry { value: UnderWay { packet, source, .. }, .. }) = self.packets.get(at)
+        else {
             return Err(DropReason::Ipv6FragmentLimit);
         };
         if let Some(reason) = packet.refused {
             return Err(reason);
         }
-        match packet.fit(fragment, &self.arena) {
-            Fit::New if packet.count() < limits.fragments => {}
-            Fit::New => return Err(self.refuse(id, DropReason::Ipv6FragmentTooMany, counters)),
+        let behind = match packet.fit(fragment, arrival, &self.pieces) {
+            Fit::New(behind) if (packet.count as usize) < limits.fragments => behind,
+            Fit::New(_) => return Err(self.refuse(at, DropReason::Ipv6FragmentTooMany, drops)),
+            Fit::TooLong => return Err(DropReason::Ipv6FragmentMalformed),
             Fit::Duplicate => return Err(DropReason::Ipv6FragmentDuplicate),
             Fit::Contradiction => {
-                return Err(self.refuse(id, DropReason::Ipv6FragmentOverlap, counters));
+                return Err(self.refuse(at, DropReason::Ipv6FragmentOverlap, drops));
             }
-        }
-        let cost = Chain::cost(arrival.packet.len());
-        self.make_room(id.source, cost, limits, counters);
+        };
+        let (source, cost) = (*source, Chain::cost(arrival.frame.len()));
+        self.make_room(source, cost, limits, drops);
         // It may have been this packet that had to go.
-        let Some(packet) = self.packets.get_mut(&id) else {
+        let Some(UnderWay { packet, .. }) = self.packets.get_mut(at) else {
             return Err(DropReason::Ipv6FragmentLimit);
         };
-        packet.store(fragment, arrival.packet, &mut self.arena);
-        packet.frames += 1;
-        packet.frame_bytes += arrival.frame_len as u64;
-        self.sources.entry(id.source).or_default().bytes += cost;
+        packet.store(fragment, arrival, behind, &mut self.pieces);
+        if let Some(source) = self.sources.get_mut(source) {
+            source.bytes += cost as u32;
+        }
         if !packet.is_whole() {
-            counters.held.add(1);
+            drops.counters.held.add(1);
             return Ok(None);
         }
-        let Some((mut packet, since)) = self.close(id) else { return Ok(None) };
-        let marks_agree = packet.write(arrival.ethernet, &self.arena, out);
-        packet.free(&mut self.arena);
-        counters.held.sub(packet.frames - 1);
-        counters.absorbed.add(packet.frames);
-        counters.reassembled.add(1);
+        let Some((packet, since)) = self.close(at) else { return Ok(None) };
+        let marks_agree = packet.write(arrival, &self.pieces, out);
+        packet.free(&mut self.pieces);
+        drops.counters.held.sub(u64::from(packet.count) - 1);
+        drops.counters.absorbed.add(u64::from(packet.count));
+        drops.counters.reassembled.add(1);
         Ok(Some(Whole { since, marks_agree }))
     }
 
-    /// Gives up the oldest packet if it has waited that long. True if it did; then its first
-    /// fragment's packet, if it came, is in `quote`, and how much of it.
+    /// Gives up the oldest packet if it has waited that long. True if it did; then the frame of its
+    /// first fragment, if it came, is in `quote`: how much of it, and where its packet starts.
     pub(in super::super) fn expire(
         &mut self,
         now: u64,
         timeout: u64,
-        counters: &InterfaceCounters,
+        drops: &mut Drops<'_>,
         quote: &mut [u8],
-    ) -> Option<Option<(PacketId, usize)>> {
-        let id = self.packets.overdue(now, timeout)?;
-        let quoted = self.packets.get(&id).and_then(|(packet, _)| packet.quote(&self.arena, quote));
-        self.discard(id, DropReason::Ipv6FragmentTimeout, counters);
-        Some(quoted.map(|len| (id, len)))
+    ) -> Option<Option<(PacketId, usize, usize)>> {
+        let at = self.packets.overdue(now, timeout)?;
+        let quoted = self.packets.get(at).and_then(|entry| {
+            let (len, packet) = entry.value.packet.quote(&self.pieces, quote)?;
+            Some((entry.key.key, len, packet))
+        });
+        self.discard(at, DropReason::Ipv6FragmentTimeout, drops);
+        Some(quoted)
     }
 
     /// Is there a packet that has waited that long?
@@ -150,90 +161,122 @@ impl Packets {
     }
 
     /// A packet that nothing came of yet.
-    fn open(&mut self, id: PacketId, now: u64, limits: &Limits, counters: &InterfaceCounters) {
-        while let Some(oldest) = self
-            .sources
-            .get(&id.source)
-            .filter(|source| source.packets.len() >= limits.packets_per_source)
-            .and_then(|source| source.packets.first().copied())
-            .or_else(|| self.packets.oldest().filter(|_| self.packets.len() >= limits.packets))
+    #[inline]
+    fn open(
+        &mut self,
+        id: Hashed<PacketId>,
+        now: u64,
+        limits: &Limits,
+        drops: &mut Drops<'_>,
+    ) -> Id {
+        self.packets.reserve(limits.packets);
+        self.sources.reserve(limits.packets);
+        let name = self.hasher.of(id.key.source);
+        let known = self.sources.find(&name);
+        while let Some(entry) = known.and_then(|source| self.sources.get(source))
+            && entry.value.packets as usize >= limits.packets_per_source
+            && let Some(oldest) = entry.value.oldest
         {
-            self.discard(oldest, DropReason::Ipv6FragmentLimit, counters);
+            self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
         }
-        self.packets.insert(id, Packet::default(), now);
-        self.sources.entry(id.source).or_default().packets.push(id);
+        while self.packets.len() >= limits.packets
+            && let Some(oldest) = self.packets.oldest()
+        {
+            self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
+        }
+        // The source may have gone with its last packet.
+        let source = match known.filter(|&source| self.sources.get(source).is_some()) {
+            Some(source) => source,
+            None => self.sources.insert(name, Source::default(), now),
+        };
+        let older = self.sources.get(source).and_then(|entry| entry.value.newest);
+        let packet = Packet::default();
+        let at = self.packets.insert(id, UnderWay { packet, source, older, newer: None }, now);
+        if let Some(older) = older.and_then(|id| self.packets.get_mut(id)) {
+            older.newer = Some(at);
+        }
+        if let Some(source) = self.sources.get_mut(source) {
+            source.oldest = source.oldest.or(Some(at));
+            source.newest = Some(at);
+            source.packets += 1;
+        }
+        at
     }
 
     /// Room for so many bytes more of a source.
-    fn make_room(
-        &mut self,
-        source: u128,
-        cost: usize,
-        limits: &Limits,
-        counters: &InterfaceCounters,
-    ) {
+    #[inline]
+    fn make_room(&mut self, source: Id, cost: usize, limits: &Limits, drops: &mut Drops<'_>) {
         while let Some(oldest) = self
             .sources
-            .get(&source)
-            .filter(|source| source.bytes + cost > limits.bytes_per_source)
-            .and_then(|source| source.packets.first().copied())
-            .or_else(|| self.packets.oldest().filter(|_| self.arena.used() + cost > limits.bytes))
+            .get(source)
+            .filter(|source| source.value.bytes as usize + cost > limits.bytes_per_source)
+            .and_then(|source| source.value.oldest)
+            .or_else(|| self.packets.oldest().filter(|_| self.pieces.used() + cost > limits.bytes))
         {
-            self.discard(oldest, DropReason::Ipv6FragmentLimit, counters);
+            self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
         }
     }
 
     /// Gives a packet up, and remembers that for what may still come of it (RFC 5722 section 4).
-    fn refuse(
-        &mut self,
-        id: PacketId,
-        reason: DropReason,
-        counters: &InterfaceCounters,
-    ) -> DropReason {
-        if let Some(packet) = self.packets.get_mut(&id) {
-            if let Some(source) = self.sources.get_mut(&id.source) {
-                source.bytes -= packet.cost();
+    fn refuse(&mut self, at: Id, reason: DropReason, drops: &mut Drops<'_>) -> DropReason {
+        if let Some(UnderWay { packet, source, .. }) = self.packets.get_mut(at) {
+            let packet = std::mem::replace(packet, Packet::refused(reason));
+            if let Some(source) = self.sources.get_mut(*source) {
+                source.bytes -= packet.cost;
             }
-            packet.free(&mut self.arena);
-            count_dropped(packet, reason, counters);
-            *packet = Packet::default();
-            packet.refused = Some(reason);
+            count_dropped(&packet, reason, &self.pieces, drops);
+            packet.free(&mut self.pieces);
         }
         reason
     }
 
     /// Gives a packet up and forgets it.
-    fn discard(&mut self, id: PacketId, reason: DropReason, counters: &InterfaceCounters) {
-        if let Some((mut packet, _)) = self.close(id) {
-            packet.free(&mut self.arena);
-            count_dropped(&packet, reason, counters);
+    fn discard(&mut self, at: Id, reason: DropReason, drops: &mut Drops<'_>) {
+        if let Some((packet, _)) = self.close(at) {
+            count_dropped(&packet, reason, &self.pieces, drops);
+            packet.free(&mut self.pieces);
         }
     }
 
     /// Takes a packet out of the books, and since when it was in them.
-    fn close(&mut self, id: PacketId) -> Option<(Packet, u64)> {
-        let (packet, since) = self.packets.remove(&id)?;
-        if let Some(source) = self.sources.get_mut(&id.source) {
-            source.packets.retain(|other| *other != id);
-            source.bytes -= packet.cost();
-            if source.packets.is_empty() {
-                self.sources.remove(&id.source);
+    #[inline]
+    fn close(&mut self, at: Id) -> Option<(Packet, u64)> {
+        let Entry { value: gone, since, .. } = self.packets.remove(at)?;
+        let (older, newer) = (gone.older, gone.newer);
+        if let Some(older) = older.and_then(|id| self.packets.get_mut(id)) {
+            older.newer = newer;
+        }
+        if let Some(newer) = newer.and_then(|id| self.packets.get_mut(id)) {
+            newer.older = older;
+        }
+        if let Some(source) = self.sources.get_mut(gone.source) {
+            source.oldest = if older.is_none() { newer } else { source.oldest };
+            source.newest = if newer.is_none() { older } else { source.newest };
+            source.packets -= 1;
+            source.bytes -= gone.packet.cost;
+            if source.packets == 0 {
+                self.sources.remove(gone.source);
             }
         }
-        Some((packet, since))
+        Some((gone.packet, since))
     }
 }
 
 /// Counts the frames that waited in vain.
-fn count_dropped(packet: &Packet, reason: DropReason, counters: &InterfaceCounters) {
-    counters.held.sub(packet.frames);
-    counters.drops[reason.index()].add(packet.frames, packet.frame_bytes);
+#[inline]
+fn count_dropped(packet: &Packet, reason: DropReason, pieces: &Pieces, drops: &mut Drops<'_>) {
+    let frames = u64::from(packet.count);
+    drops.counters.held.sub(frames);
+    drops.count(reason, (frames, u64::from(packet.frame_bytes)), || packet.example(pieces));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::frame::Frame;
+    use crate::lwaftr::drops::Exemplified;
+    use crate::side::Side;
+    use crate::telemetry::{InterfaceTotals, WorkerCounters};
     use crate::wire::ipv6::FRAGMENT_HEADER;
 
     const LIMITS: Limits = Limits {
@@ -244,47 +287,80 @@ mod tests {
         bytes: 8192,
     };
 
+    const ETHERNET: usize = 14;
+
     /// The packets and what they count.
     struct Bench {
         packets: Packets,
-        counters: InterfaceCounters,
+        counters: WorkerCounters,
+        exemplified: Exemplified,
         out: RoomyFrame,
     }
 
     impl Bench {
         fn new() -> Self {
-            let counters = InterfaceCounters::default();
-            Self { packets: Packets::new(), counters, out: RoomyFrame::default() }
+            Self {
+                packets: Packets::new(),
+                counters: WorkerCounters::default(),
+                exemplified: Exemplified::default(),
+                out: RoomyFrame::default(),
+            }
         }
 
         /// A fragment of `len` bytes at `offset`.
         fn add(
             &mut self,
+            id: (u128, u32),
+            piece: (usize, usize, bool),
+            now: u64,
+        ) -> Result<Option<Whole>, DropReason> {
+            self.add_behind(0, id, piece, now)
+        }
+
+        /// The same with so many bytes of extension headers in front.
+        fn add_behind(
+            &mut self,
+            front: usize,
             (source, identification): (u128, u32),
             (offset, len, more): (usize, usize, bool),
             now: u64,
         ) -> Result<Option<Whole>, DropReason> {
-            let packet: Vec<u8> = (0..48 + len).map(|i| (i + offset) as u8).collect();
-            let data = &packet[40 + FRAGMENT_HEADER..];
+            let head = ETHERNET + 40 + front + FRAGMENT_HEADER;
+            let frame: Vec<u8> = (0..head + len).map(|i| (i + offset) as u8).collect();
+            let data = &frame[head..];
             let fragment = Fragment { next_header: 4, offset, more, identification, data };
-            let arrival =
-                Arrival { ethernet: &[0; 14], packet: &packet, frame_len: packet.len() + 14, now };
+            let arrival = Arrival { frame: &frame, packet: ETHERNET, frame_len: frame.len(), now };
             let id = PacketId { source, destination: 1, identification };
-            let Self { packets, counters, out } = self;
-            packets.add(id, &fragment, &arrival, &LIMITS, counters, out)
+            let Self { packets, counters, exemplified, out } = self;
+            let mut drops = Drops::new(Side::Internal, counters, exemplified);
+            packets.add(id, &fragment, &arrival, &LIMITS, &mut drops, out)
+        }
+
+        fn expire(
+            &mut self,
+            now: u64,
+            timeout: u64,
+            quote: &mut [u8],
+        ) -> Option<Option<(PacketId, usize, usize)>> {
+            let mut drops = Drops::new(Side::Internal, &self.counters, &mut self.exemplified);
+            self.packets.expire(now, timeout, &mut drops, quote)
+        }
+
+        fn totals(&self) -> InterfaceTotals {
+            let mut totals = InterfaceTotals::default();
+            totals.add(self.counters.of(Side::Internal));
+            totals
         }
 
         fn dropped(&self, reason: DropReason) -> u64 {
-            let mut totals = crate::telemetry::InterfaceTotals::default();
-            totals.add(&self.counters);
-            totals.drops[reason.index()].packets
+            self.totals().drops[reason.index()].packets
         }
 
         fn is_idle(&self) -> bool {
             self.packets.packets.len() == 0
-                && self.packets.sources.is_empty()
-                && self.packets.arena.used() == 0
-                && self.counters.held.get() == 0
+                && self.packets.sources.len() == 0
+                && self.packets.pieces.used() == 0
+                && self.totals().held == 0
         }
     }
 
@@ -293,11 +369,11 @@ mod tests {
         let mut bench = Bench::new();
         assert_eq!(bench.add((1, 1), (16, 5, false), 10), Ok(None));
         assert_eq!(bench.add((1, 1), (0, 8, true), 20), Ok(None));
-        assert_eq!(bench.counters.held.get(), 2);
+        assert_eq!(bench.totals().held, 2);
         let whole = Whole { since: 10, marks_agree: true };
         assert_eq!(bench.add((1, 1), (8, 8, true), 30), Ok(Some(whole)));
         assert_eq!(bench.out.bytes().len(), 14 + 40 + 21);
-        assert_eq!((bench.counters.absorbed.get(), bench.counters.reassembled.get()), (3, 1));
+        assert_eq!((bench.totals().absorbed, bench.totals().reassembled), (3, 1));
         assert!(bench.is_idle());
     }
 
@@ -321,7 +397,7 @@ mod tests {
         // 1024 bytes each, as they are stored.
         for identification in 1..=2 {
             for offset in [0, 1000] {
-                assert_eq!(bench.add((1, identification), (offset, 976, true), 0), Ok(None));
+                assert_eq!(bench.add((1, identification), (offset, 960, true), 0), Ok(None));
             }
         }
         assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 0);
@@ -345,10 +421,39 @@ mod tests {
         }
         assert_eq!(bench.dropped(DropReason::Ipv6FragmentTooMany), 4);
         let mut quote = [0; 100];
-        assert_eq!(bench.packets.expire(59, 60, &bench.counters, &mut quote), None);
-        assert_eq!(bench.packets.expire(60, 60, &bench.counters, &mut quote), Some(None));
+        assert_eq!(bench.expire(59, 60, &mut quote), None);
+        assert_eq!(bench.expire(60, 60, &mut quote), Some(None));
         assert_eq!(bench.dropped(DropReason::Ipv6FragmentTimeout), 0);
         assert!(bench.is_idle());
+    }
+
+    /// What stands in front of the first fragment's header counts as well, whatever comes first.
+    #[test]
+    fn a_packet_has_at_most_65535_bytes_behind_its_header() {
+        const FAR: usize = 65_536 - 16;
+        for (front, len, fits) in [(0, 15, true), (0, 16, false), (8, 7, true), (8, 8, false)] {
+            let mut bench = Bench::new();
+            let expected = if fits { Ok(None) } else { Err(DropReason::Ipv6FragmentMalformed) };
+            assert_eq!(bench.add_behind(front, (1, 1), (0, 8, true), 0), Ok(None));
+            assert_eq!(bench.add((1, 1), (FAR, len, false), 0), expected);
+            assert_eq!(bench.add_behind(front, (1, 2), (FAR, len, false), 0), expected);
+            if len < 16 {
+                assert_eq!(bench.add((1, 3), (FAR, len, false), 0), Ok(None));
+                assert_eq!(bench.add_behind(front, (1, 3), (0, 8, true), 0), expected);
+            }
+        }
+    }
+
+    /// A2: also what waited leaves an example.
+    #[test]
+    fn what_waited_in_vain_leaves_an_example() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.add((1, 1), (8, 400, true), 0), Ok(None));
+        assert_eq!(bench.expire(60, 60, &mut []), Some(None));
+        let example = bench.counters.examples(Side::Internal);
+        let example = example.get(DropReason::Ipv6FragmentTimeout).unwrap();
+        let start: Vec<u8> = (8..8 + 64).collect();
+        assert_eq!((example.start, example.length), (start, ETHERNET + 48 + 400));
     }
 
     #[test]
@@ -359,10 +464,10 @@ mod tests {
         assert_eq!(bench.add((1, 2), (8, 8, true), 9), Ok(None));
         let mut quote = [0; 100];
         assert!(!bench.packets.is_overdue(14, 10) && bench.packets.is_overdue(15, 10));
-        assert_eq!(bench.packets.expire(15, 10, &bench.counters, &mut quote), Some(None));
-        assert_eq!(bench.packets.expire(15, 10, &bench.counters, &mut quote), None);
-        let told = bench.packets.expire(16, 10, &bench.counters, &mut quote).flatten();
-        assert_eq!(told.map(|(id, len)| (id.identification, len)), Some((2, 56)));
+        assert_eq!(bench.expire(15, 10, &mut quote), Some(None));
+        assert_eq!(bench.expire(15, 10, &mut quote), None);
+        let told = bench.expire(16, 10, &mut quote).flatten();
+        assert_eq!(told.map(|(id, len, at)| (id.identification, len, at)), Some((2, 70, 14)));
         assert_eq!(bench.dropped(DropReason::Ipv6FragmentTimeout), 3);
         assert!(bench.is_idle());
     }
@@ -380,17 +485,32 @@ mod tests {
             let piece = (pick(40, 6) as usize * 200, 200, pick(50, 4) > 0);
             came += 1;
             refused += u64::from(bench.add(id, piece, now).is_err());
-            let Packets { packets, sources, arena } = &bench.packets;
-            assert!(packets.len() <= LIMITS.packets && arena.used() <= LIMITS.bytes);
-            let bytes: usize = sources.values().map(|source| source.bytes).sum();
-            let count: usize = sources.values().map(|source| source.packets.len()).sum();
-            assert_eq!((bytes, count), (arena.used(), packets.len()));
-            assert!(sources.values().all(|source| source.bytes <= LIMITS.bytes_per_source
-                && source.packets.len() <= LIMITS.packets_per_source));
+            let Packets { packets, sources, hasher, pieces } = &bench.packets;
+            assert!(packets.len() <= LIMITS.packets && pieces.used() <= LIMITS.bytes);
+            let sources: Vec<&Source> = (0..20)
+                .filter_map(|source| sources.get(sources.find(&hasher.of(source))?))
+                .map(|entry| &entry.value)
+                .collect();
+            let bytes: usize = sources.iter().map(|source| source.bytes as usize).sum();
+            let count: usize = sources.iter().map(|source| source.packets as usize).sum();
+            assert_eq!((bytes, count), (pieces.used(), packets.len()));
+            assert_eq!(sources.len(), bench.packets.sources.len());
+            for source in sources {
+                assert!(source.bytes as usize <= LIMITS.bytes_per_source);
+                assert!((1..=LIMITS.packets_per_source).contains(&(source.packets as usize)));
+                let line = |first, next: fn(&UnderWay) -> Option<Id>| {
+                    let packet = |id| packets.get(id).map(|entry| &entry.value);
+                    std::iter::successors(first, |&id| next(packet(id)?)).collect::<Vec<Id>>()
+                };
+                let onwards = line(source.oldest, |packet| packet.newer);
+                let mut back = line(source.newest, |packet| packet.older);
+                back.reverse();
+                assert_eq!((onwards.len(), &onwards), (source.packets as usize, &back));
+            }
         }
         let dropped: u64 = DropReason::ALL.iter().map(|reason| bench.dropped(*reason)).sum();
-        let counters = &bench.counters;
-        assert_eq!(came, refused + dropped + counters.absorbed.get() + counters.held.get());
-        assert!(counters.reassembled.get() > 100);
+        let totals = bench.totals();
+        assert_eq!(came, refused + dropped + totals.absorbed + totals.held);
+        assert!(totals.reassembled > 100);
     }
 }
