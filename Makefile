@@ -133,8 +133,9 @@ fuzz: deps ## Fuzz each target for SECONDS (600)
 	$(call fuzz,$(SECONDS))
 
 .PHONY: bench
-bench: deps ## Benchmarks of the hot path
-	cargo bench -p benches --no-default-features
+bench: deps ## Benchmarks of the hot path, some minutes
+	cargo bench -p benches --no-default-features --benches -- \
+		--warm-up-time 1 --measurement-time 2
 
 .PHONY: bench-compare
 bench-compare: deps ## Benchmarks of two commits in turns, with ratios: BASE=COMMIT [BENCH=NAME FILTER=TEXT ROUNDS=3]

@@ -4,8 +4,10 @@
   compare.py times BASE          criterion's benchmarks: a table of times and ratios
   compare.py instructions [BASE] instructions of each stage (callgrind); fails if one takes 3 % more
 
-The other commit's files go to compare/base in the target directory, and both are built into that
-one target directory, so that what they depend on is built once.
+The commit's files are put into compare/base in the target directory, then those of the working tree
+into compare/here, and both are built into compare/target, so that what they depend on is built
+once. Cargo tells the two apart by the age of their files alone: hence the order, the copies, and a
+directory in which nothing else is built.
 """
 
 import argparse
@@ -20,7 +22,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
-BASE = TARGET / "compare" / "base"
+COMPARE = TARGET / "compare"
+BASE = COMPARE / "base"
+HERE = COMPARE / "here"
 
 # A stage may take so much more than before.
 TOLERANCE = 0.03
@@ -45,17 +49,35 @@ def commit(name):
         return None
 
 
+def empty(directory):
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+
+
 def check_out(base):
-    """Puts the commit's files in place. They are as new as can be, so that cargo builds them."""
-    shutil.rmtree(BASE, ignore_errors=True)
-    BASE.mkdir(parents=True)
+    """Puts the commit's files in place, as new as can be."""
+    empty(BASE)
     archive = subprocess.Popen(["git", "-C", REPOSITORY, "archive", base], stdout=subprocess.PIPE)
     subprocess.run(["tar", "-x", "-m", "-C", BASE], stdin=archive.stdout, check=True)
     if archive.wait() != 0:
         sys.exit(f"git archive {base} failed")
-    if REPOSITORY in BASE.parents:
-        # Cargo reads this tree's as well, as it is above; both would give each flag twice.
-        shutil.rmtree(BASE / ".cargo", ignore_errors=True)
+    forget_flags(BASE)
+
+
+def copy_here():
+    """Puts the working tree's files in place, newer than whatever was built before."""
+    empty(HERE)
+    for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if (REPOSITORY / name).is_file():
+            (HERE / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, HERE / name)
+    forget_flags(HERE)
+
+
+def forget_flags(tree):
+    """Cargo reads the configuration above the tree as well; both would give each flag twice."""
+    if REPOSITORY in tree.parents:
+        shutil.rmtree(tree / ".cargo", ignore_errors=True)
 
 
 def cargo(directory, *arguments):
@@ -63,7 +85,7 @@ def cargo(directory, *arguments):
     command = ["cargo", *arguments, "-p", "benches", "--no-default-features"]
     messages = output(
         *command, "--message-format=json", cwd=directory,
-        env={**os.environ, "CARGO_TARGET_DIR": str(TARGET)},
+        env={**os.environ, "CARGO_TARGET_DIR": str(COMPARE / "target")},
     )
     programs = {}
     for message in map(json.loads, messages.splitlines()):
@@ -77,9 +99,8 @@ def cargo(directory, *arguments):
 
 def keep(programs, name):
     """Copies programs to where the other tree's build does not overwrite them."""
-    directory = TARGET / "compare" / name
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    directory = COMPARE / name
+    empty(directory)
     return {
         program: shutil.copy(path, directory / program) for program, path in programs.items()
     }
@@ -109,7 +130,8 @@ def compare_times(options):
     check_out(base)
     kind = ["bench", "--no-run"]
     trees = {"base": keep(cargo(BASE, *kind), "base-benches")}
-    trees["here"] = keep(cargo(REPOSITORY, *kind), "here-benches")
+    copy_here()
+    trees["here"] = keep(cargo(HERE, *kind), "here-benches")
     both = sorted(set(trees["base"]) & set(trees["here"]))
     wanted = [name for name in both if not options.bench or name in options.bench.split(",")]
     if not wanted:
@@ -139,10 +161,9 @@ def compare_times(options):
 # ---- Instructions --------------------------------------------------------------------------------
 
 
-def build_counted(directory, name):
-    return keep(cargo(directory, "build", "--profile", "bench", "--bin", "instructions"), name)[
-        "instructions"
-    ]
+def build_counted(tree, name):
+    programs = cargo(tree, "build", "--profile", "bench", "--bin", "instructions")
+    return keep(programs, name)["instructions"]
 
 
 def count(program):
@@ -197,7 +218,8 @@ def count_base(name):
 
 def compare_instructions(options):
     base, before, reason = count_base(options.base)
-    after = count(build_counted(REPOSITORY, "here-instructions"))
+    copy_here()
+    after = count(build_counted(HERE, "here-instructions"))
     if before is None:
         print(f"not compared: {reason}")
         before = {}

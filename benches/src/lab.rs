@@ -89,6 +89,20 @@ impl Lab {
         }
     }
 
+    /// The same in a VLAN on both sides.
+    #[must_use]
+    pub fn tagged(mut self, vlan: u16) -> Self {
+        let mut settings = self.snapshot.settings.clone();
+        settings.external.link.vlan = Some(vlan);
+        settings.internal.link.vlan = Some(vlan);
+        self.snapshot = Snapshot::new(settings, Arc::clone(&self.snapshot.table));
+        let [high, low] = vlan.to_be_bytes();
+        for frame in self.traffic.iter_mut().flatten() {
+            frame.splice(12..12, [0x81, 0, high, low]);
+        }
+        self
+    }
+
     /// Redirects what B4s send: each frame goes to the B4 whose frame comes next.
     #[must_use]
     pub fn hairpinned(mut self) -> Self {
@@ -200,6 +214,17 @@ mod tests {
         }
         lab.fill_to(Side::External, 5, &mut burst);
         assert_eq!(burst.len(), 5);
+    }
+
+    #[test]
+    fn tagged_frames_come_out_tagged() {
+        let mut lab = Lab::new(100, 100).tagged(7);
+        let mut burst = Burst::new();
+        for side in Side::BOTH {
+            lab.fill(side, &mut burst);
+            lab.relay(side, &mut burst);
+            assert!(lab.spare.iter().all(|frame| frame.bytes()[12..16] == [0x81, 0, 0, 7]));
+        }
     }
 
     #[test]

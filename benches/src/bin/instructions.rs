@@ -29,13 +29,15 @@ const PACKETS: u64 = ROUNDS * BURST as u64;
 /// A stage: its name, and what runs it and says how many times it did something.
 type Stage = (&'static str, fn() -> u64);
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 15] = [
     ("parse", parse),
     ("checksum", sum),
     ("lookup-hit", || lookup(true)),
     ("lookup-miss", || lookup(false)),
     ("encap", || relay(Lab::new(1_000, 1_024), Side::External)),
     ("decap", || relay(Lab::new(1_000, 1_024), Side::Internal)),
+    ("encap-tagged", || relay(Lab::new(1_000, 1_024).tagged(7), Side::External)),
+    ("decap-tagged", || relay(Lab::new(1_000, 1_024).tagged(7), Side::Internal)),
     ("hairpin", || relay(Lab::new(1_000, 1_024).hairpinned(), Side::Internal)),
     ("learn-port", || fragments(Side::External)),
     ("reassembly", || fragments(Side::Internal)),
