@@ -10,12 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use vnf::config;
 use vnf::control::{Control, Editor, Instruments, Service, Socket};
 use vnf::memory::Generations;
 use vnf::side::Side;
 use vnf::telemetry::{LatencyKind, LatencyRecorder, PortStats, WorkerCounters};
 use vnf::wire::MacAddr;
+
+#[path = "control/changes.rs"]
+mod changes;
+#[path = "control/faults.rs"]
+mod faults;
 
 /// Tells a process of this test program to be an instance with this configuration.
 const BE_AN_INSTANCE: &str = "LWAFTR_TEST_CONFIG";
@@ -33,12 +37,12 @@ fn instance() {
 fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let service = Service::new()?;
-    let (config, writer) = config::load_with_table(path)?;
+    let journal = vnf::control::default_journal("test");
+    let (config, writer) = vnf::control::load(path, |_| journal.clone())?;
     let socket = Socket::bind(&config.instance.control_socket)?;
     let watch = config.instance.watch;
     let (generations, _) = Generations::new(0);
     let macs = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];
-    let journal = vnf::control::default_journal(&config.instance.name);
     let editor = Editor::start((config, writer), macs, generations, &journal, false)?;
     // One worker that has forwarded a burst, and answers when it is asked for its histograms.
     let (mut recorder, reader) = LatencyRecorder::new();
@@ -136,6 +140,11 @@ file = "softwires.csv"
     /// Starts an instance and waits until it answers.
     fn start(self) -> Instance {
         let running = self.spawn();
+        self.wait_for(running)
+    }
+
+    /// Waits until a process answers.
+    fn wait_for(self, running: Running) -> Instance {
         let mut instance = Instance { running, files: self };
         let started = Instant::now();
         while !instance.lwaftr(&["status"]).status.success() {

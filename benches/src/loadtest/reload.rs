@@ -68,7 +68,7 @@ impl Reloader {
                 if let (Some(table), Some(file)) = (table, file) {
                     replace(file, table)?;
                 }
-                let options = ReloadOptions { dry_run: false, force: false, discard_edits: false };
+                let options = ReloadOptions::default();
                 let answer = Client::connect(socket)
                     .and_then(|mut client| client.ask(Request::Reload(options)));
                 answer.map(|_| ()).map_err(|error| Failure::new(format!("the reload: {error}")))

@@ -6,6 +6,7 @@ pub mod audit;
 #[cfg(feature = "dpdk")]
 pub mod bench;
 pub mod check;
+pub mod config;
 mod describe;
 mod distinct;
 pub mod doctor;
@@ -19,6 +20,7 @@ pub mod reload;
 pub mod replay;
 pub mod run;
 pub mod softwire;
+mod softwire_history;
 mod softwire_top;
 pub mod stats;
 pub mod status;
@@ -76,6 +78,7 @@ pub enum Verb {
     #[cfg(feature = "dpdk")]
     Bench(bench::Args),
     Reload(reload::Args),
+    Config(config::Args),
     Softwire(softwire::Args),
     Stats(stats::Args),
     Latency(latency::Args),
@@ -124,6 +127,7 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Bench(args) => bench::run(args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Reload(args) => reload::run(args),
+        Verb::Config(args) => config::run(args),
         Verb::Softwire(args) => softwire::run(args),
         Verb::Stats(args) => stats::run(args),
         Verb::Latency(args) => latency::run(args),

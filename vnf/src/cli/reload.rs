@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use clap::value_parser;
+
 use super::output::print;
 use super::{Failure, Target};
 use crate::control::protocol::Request;
@@ -21,6 +23,7 @@ use crate::control::{ReloadOptions, ReloadReport};
 #[command(after_help = "Examples:
   lwaftr reload --dry-run        what would change?
   lwaftr reload                  change it
+  lwaftr reload --confirm-within 60    and change it back, unless it is confirmed
   systemctl reload lwaftr        the same by SIGHUP; errors are in the journal
 ")]
 pub struct Args {
@@ -36,6 +39,11 @@ pub struct Args {
     #[arg(long)]
     pub discard_edits: bool,
 
+    /// Undo it unless `lwaftr config confirm` comes within so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=86_400))]
+    #[arg(conflicts_with = "dry_run")]
+    pub confirm_within: Option<u32>,
+
     /// Which instance.
     #[command(flatten)]
     pub target: Target,
@@ -43,8 +51,8 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { dry_run, force, discard_edits, target } = args;
-    let options = ReloadOptions { dry_run, force, discard_edits };
+    let Args { dry_run, force, discard_edits, confirm_within, target } = args;
+    let options = ReloadOptions { dry_run, force, discard_edits, confirm_within };
     let answer = target.connect()?.ask(Request::Reload(options))?;
     let report: ReloadReport = serde_json::from_value(answer)
         .map_err(|error| Failure::Internal(format!("the answer is no report: {error}")))?;

@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{ArgGroup, Subcommand};
+use clap::{ArgGroup, Subcommand, value_parser};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::output::{print, print_json};
-use super::{Failure, Target, softwire_top};
+use super::{Failure, Target, softwire_history, softwire_top};
 use crate::control::protocol::{Lookup, Request};
 use crate::control::{Key, NOT_COUNTED, Row};
 use crate::softwire::Tally;
@@ -22,6 +23,7 @@ use crate::softwire::file::COLUMNS;
 #[command(after_help = "Examples:
   lwaftr softwire lookup 203.0.113.7:4711      which B4 owns that port?
   lwaftr softwire lookup 2001:db8:0:7::1       which softwires does that B4 have?
+  lwaftr softwire lookup 203.0.113.7:4711 --at 2026-11-27T12:00:00Z      who had it then?
   lwaftr softwire add --ipv4 203.0.113.7 --psid-len 6 --psid 12 --b4 2001:db8:0:7::1
   lwaftr softwire add --file new.csv --replace
   lwaftr softwire del --ipv4 203.0.113.7 --psid 12
@@ -94,6 +96,14 @@ struct Add {
     /// change its PSID length
     #[arg(long)]
     replace: bool,
+
+    /// When it ends by itself, like 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "file")]
+    valid_until: Option<Timestamp>,
+
+    /// Undo it unless `lwaftr config confirm` comes within so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=86_400))]
+    confirm_within: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -109,6 +119,10 @@ struct Del {
     /// A table file (CSV) whose softwires are removed in one step
     #[arg(long, value_name = "CSV", conflicts_with = "psid")]
     file: Option<PathBuf>,
+
+    /// Undo it unless `lwaftr config confirm` comes within so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=86_400))]
+    confirm_within: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -135,6 +149,11 @@ struct LookUp {
     /// IPv4-ADDRESS:PORT, an IPv4 address, or a B4's IPv6 address
     #[arg(value_name = "WHAT")]
     what: Wanted,
+
+    /// Who had it at that time, like 2026-11-27T12:00:00Z or 2026-11-27T14:00:00+02:00, since when
+    /// and until when
+    #[arg(long, value_name = "TIME", conflicts_with = "counters")]
+    at: Option<Timestamp>,
 
     /// With what each carried so far
     #[arg(long)]
@@ -186,7 +205,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Verb::Show(Show { ipv4, psid, counters, json }) => {
             show(&target, Request::SoftwireShow { ipv4, psid }, counters, json)
         }
-        Verb::Lookup(LookUp { what: Wanted(lookup), counters, json }) => {
+        Verb::Lookup(LookUp { what: Wanted(lookup), at: Some(at), json, .. }) => {
+            softwire_history::run(&target, lookup, at, json)
+        }
+        Verb::Lookup(LookUp { what: Wanted(lookup), counters, json, .. }) => {
             show(&target, Request::SoftwireLookup(lookup), counters, json)
         }
         Verb::List(List { counters, json }) => list(&target, counters, json),
@@ -196,20 +218,29 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 impl Add {
     fn request(self) -> Result<Request, Failure> {
-        let Self { ipv4, psid_offset, psid_len, psid, b4, br, file, replace } = self;
+        let Self { ipv4, psid_offset, psid_len, psid, b4, br, file, replace, .. } = self;
+        let (valid_until, confirm_within) = (self.valid_until, self.confirm_within);
         let csv = file.as_deref().map(read).transpose()?;
-        let row = |(ipv4, b4_ipv6)| Row { ipv4, psid_offset, psid_len, psid, b4_ipv6, br_ipv6: br };
+        let row = |(ipv4, b4_ipv6)| Row {
+            ipv4,
+            psid_offset,
+            psid_len,
+            psid,
+            b4_ipv6,
+            br_ipv6: br,
+            valid_until,
+        };
         let softwires = ipv4.zip(b4).map(row).into_iter().collect();
-        Ok(Request::SoftwireAdd { softwires, csv, replace })
+        Ok(Request::SoftwireAdd { softwires, csv, replace, confirm_within })
     }
 }
 
 impl Del {
     fn request(self) -> Result<Request, Failure> {
-        let Self { ipv4, psid, file } = self;
+        let Self { ipv4, psid, file, confirm_within } = self;
         let csv = file.as_deref().map(read).transpose()?;
         let softwires = ipv4.map(|ipv4| Key { ipv4, psid }).into_iter().collect();
-        Ok(Request::SoftwireDel { softwires, csv })
+        Ok(Request::SoftwireDel { softwires, csv, confirm_within })
     }
 }
 
@@ -272,8 +303,12 @@ fn csv(softwires: Value, counters: bool) -> Result<String, Failure> {
     };
     for mut softwire in softwires {
         let carried = softwire.as_object_mut().and_then(|row| row.remove("counters"));
-        let row: Row = serde_json::from_value(softwire)
+        let mut row: Row = serde_json::from_value(softwire)
             .map_err(|error| Failure::Internal(format!("the answer has no softwires: {error}")))?;
+        if counters {
+            // Each line has as many columns as the next.
+            row.valid_until = None;
+        }
         text += &row.csv();
         if counters {
             let carried = carried.ok_or_else(|| Failure::Refused(NOT_COUNTED.to_owned()))?;

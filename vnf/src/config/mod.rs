@@ -37,6 +37,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
 use self::key::Table;
 use self::reader::Reader;
 use self::rows::Rows;
@@ -68,6 +71,10 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The file that this was read from.
     pub path: PathBuf,
+    /// The text of that file.
+    pub text: String,
+    /// What tells the text of both files from any other.
+    pub fingerprint: String,
     rows: Rows,
     own_ipv4: Vec<Ipv4Addr>,
     own_ipv6: Vec<Ipv6Addr>,
@@ -93,7 +100,36 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
         failed(line, "bytes that are not UTF-8: text in UTF-8".to_owned())
     })?;
-    let mut reader = Reader::new(Arc::clone(&file), text);
+    assemble(path, text, Rows::read)
+}
+
+/// What a configuration was that is kept elsewhere: its text, and all its softwires as the text of
+/// a table file. Errors name the file `kept`.
+pub fn load_kept(
+    path: &Path,
+    text: &str,
+    kept: &Path,
+    table: &[u8],
+) -> Result<(Config, TableWriter), ConfigErrors> {
+    assemble(path, text, |_, reader| Rows::of_text(kept, table, reader))
+}
+
+/// What a configuration would be with this text, and with this table file instead of the one that
+/// it names.
+pub fn load_text(
+    path: &Path,
+    text: &str,
+    table: Option<&[u8]>,
+) -> Result<(Config, TableWriter), ConfigErrors> {
+    assemble(path, text, |config, reader| Rows::read_with(config, table, reader))
+}
+
+fn assemble(
+    path: &Path,
+    text: &str,
+    rows: impl FnOnce(&Config, &mut Reader) -> Rows,
+) -> Result<(Config, TableWriter), ConfigErrors> {
+    let mut reader = Reader::new(path.into(), text);
     reader.top_level(&table_names());
     let mut config = Config {
         instance: reader.table(),
@@ -106,12 +142,15 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         api: reader.table(),
         warnings: Vec::new(),
         path: path.to_owned(),
+        text: text.to_owned(),
+        fingerprint: String::new(),
         rows: Rows::default(),
         own_ipv4: Vec::new(),
         own_ipv6: Vec::new(),
     };
     rules::check(&mut config, &mut reader);
-    config.rows = Rows::read(&config, &mut reader);
+    config.rows = rows(&config, &mut reader);
+    config.fingerprint = fingerprint(text, config.rows.digest());
     let writer = config.rows.build(&config, &mut reader);
     config.warnings = reader.warnings;
     match writer {
@@ -121,6 +160,11 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
             Err(reader.errors)
         }
     }
+}
+
+fn fingerprint(text: &str, table: &[u8; 32]) -> String {
+    let digest = Sha256::new().chain_update(text).chain_update(table).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every key that a configuration can have, table by table.
@@ -209,6 +253,12 @@ impl Config {
     #[must_use]
     pub fn rows(&self) -> &[Softwire] {
         self.rows.softwires()
+    }
+
+    /// When some of them end by themselves: IPv4 address, PSID, time.
+    #[must_use]
+    pub fn ends(&self) -> &[(Ipv4Addr, u16, Timestamp)] {
+        self.rows.until()
     }
 
     /// Forgets the list of softwires: what runs needs the table alone, and ten million rows are

@@ -1,8 +1,10 @@
 //! The softwires of a configuration, where each stands, and what is wrong among them.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::Config;
 use super::error::ConfigError;
@@ -20,6 +22,10 @@ const DESCRIBED: usize = 50;
 #[derive(Debug)]
 pub(super) struct Rows {
     softwires: Vec<Softwire>,
+    /// When some of them end by themselves: address, PSID, time.
+    until: Vec<(Ipv4Addr, u16, Timestamp)>,
+    /// SHA-256 of the table file.
+    digest: [u8; 32],
     /// The lines of the inline ones.
     inline: Vec<usize>,
     /// The lines of the others.
@@ -33,6 +39,8 @@ impl Default for Rows {
         let none: Arc<Path> = PathBuf::new().into();
         Self {
             softwires: Vec::new(),
+            until: Vec::new(),
+            digest: [0; 32],
             inline: Vec::new(),
             lines: Lines::default(),
             config_file: Arc::clone(&none),
@@ -44,11 +52,17 @@ impl Default for Rows {
 impl Rows {
     /// Collects the softwires of both files.
     pub(super) fn read(config: &Config, reader: &mut Reader) -> Self {
+        Self::read_with(config, None, reader)
+    }
+
+    /// The same with another text of the table file.
+    pub(super) fn read_with(config: &Config, table: Option<&[u8]>, reader: &mut Reader) -> Self {
         let mut rows = Self { config_file: reader.file(), ..Self::default() };
         let only_br = only_br(config);
         for (row, line) in reader.tables::<InlineSoftwire>() {
             match softwire_of(&row, only_br) {
                 Ok(softwire) => {
+                    rows.until.extend(row.until.map(|until| end_of(&softwire, until)));
                     rows.softwires.push(softwire);
                     rows.inline.push(line);
                 }
@@ -58,7 +72,13 @@ impl Rows {
             }
         }
         if let Some(path) = &config.softwires.file {
-            rows.read_file(path, only_br, reader);
+            match table {
+                Some(bytes) => {
+                    rows.table_file = path.as_path().into();
+                    rows.take(file::parse(bytes, only_br), reader);
+                }
+                None => rows.read_file(path, only_br, reader),
+            }
         }
         rows
     }
@@ -73,7 +93,21 @@ impl Rows {
                 return reader.wrong("softwires.file", problem);
             }
         };
-        let parsed = file::parse(&bytes, only_br);
+        self.take(file::parse(&bytes, only_br), reader);
+    }
+
+    /// The softwires of a table file's text alone, which is none of ours.
+    pub(super) fn of_text(path: &Path, bytes: &[u8], reader: &mut Reader) -> Self {
+        let mut rows = Self { config_file: reader.file(), ..Self::default() };
+        rows.table_file = path.into();
+        rows.take(file::parse(bytes, None), reader);
+        rows
+    }
+
+    fn take(&mut self, parsed: file::Parsed, reader: &mut Reader) {
+        let until = |&(row, until): &(usize, Timestamp)| end_of(&parsed.softwires[row], until);
+        self.until.extend(parsed.until.iter().map(until));
+        self.digest = parsed.digest;
         for error in parsed.errors {
             reader.errors.push(ConfigError {
                 file: Arc::clone(&self.table_file),
@@ -89,6 +123,14 @@ impl Rows {
         } else {
             self.softwires.extend(parsed.softwires);
         }
+    }
+
+    pub(super) fn until(&self) -> &[(Ipv4Addr, u16, Timestamp)] {
+        &self.until
+    }
+
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     pub(super) fn softwires(&self) -> &[Softwire] {
@@ -207,6 +249,10 @@ impl Rows {
             reader.warnings.push(format!("{file}:{line}: {key}: {text}"));
         }
     }
+}
+
+fn end_of(softwire: &Softwire, until: Timestamp) -> (Ipv4Addr, u16, Timestamp) {
+    (softwire.ipv4, softwire.port_set.psid(), until)
 }
 
 /// The BR address of rows that name none. Where there is none at all, that is the error, not the

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use jiff::Timestamp;
 
 use super::key::{Key, Table, keys};
 use super::value::{Boolean, Expression, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
@@ -13,7 +14,7 @@ use crate::lwaftr::{
     DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Fragments, Hairpinning, MssClamp, Policy,
     TooBigDf,
 };
-use crate::softwire::file::COLUMNS;
+use crate::softwire::file::{COLUMNS, VALID_UNTIL};
 use crate::wire::MacAddr;
 
 /// `[instance]`: this process.
@@ -205,6 +206,8 @@ pub struct SoftwiresConfig {
     pub max_removal: u8,
     /// Single softwires added and removed at run time survive a restart.
     pub persist: bool,
+    /// Days for which it is known who had which address; 0 for not at all.
+    pub retention: u16,
     /// What each softwire carries is counted (A3).
     pub counters: bool,
 }
@@ -217,6 +220,7 @@ impl Default for SoftwiresConfig {
             several_per_b4: false,
             max_removal: 10,
             persist: true,
+            retention: 30,
             counters: false,
         }
     }
@@ -232,6 +236,7 @@ impl Table for SoftwiresConfig {
             "several-per-b4" OPTIONAL several_per_b4 = Boolean;
             "max-removal" OPTIONAL max_removal = Integer(0, 100);
             "persist" FIXED persist = Boolean;
+            "retention" OPTIONAL retention = Integer(0, 3650);
             "counters" OPTIONAL counters = Boolean;
         ]
     }
@@ -246,6 +251,7 @@ pub(super) struct InlineSoftwire {
     pub(super) psid: u16,
     pub(super) b4: Option<Ipv6Addr>,
     pub(super) br: Option<Ipv6Addr>,
+    pub(super) until: Option<Timestamp>,
 }
 
 impl Table for InlineSoftwire {
@@ -259,8 +265,9 @@ impl Table for InlineSoftwire {
             "psid" OPTIONAL psid = Integer(0, 65535);
             "b4-ipv6" REQUIRED b4 = Maybe(Parsed);
             "br-ipv6" OPTIONAL br = Maybe(Parsed);
+            "valid-until" OPTIONAL until = Maybe(Parsed);
         ];
-        debug_assert!(keys.iter().map(|key| key.name).eq(COLUMNS));
+        debug_assert!(keys.iter().map(|key| key.name).eq(COLUMNS.into_iter().chain([VALID_UNTIL])));
         keys
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use jiff::Timestamp;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -111,6 +112,10 @@ impl Text for Ipv6Net {
 
 impl Text for SocketAddr {
     const NAME: &str = "an IP address and a port, like \"127.0.0.1:8676\" or \"[::1]:8676\"";
+}
+
+impl Text for Timestamp {
+    const NAME: &str = "a time, like \"2027-01-31T00:00:00Z\"";
 }
 
 impl Text for MacAddr {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,25 @@ impl Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}", self.who, self.from)
+    }
+}
+
+/// What somebody wants to be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// Who wants it.
+    pub actor: &'a Actor,
+    /// What kind of change it is, in a word.
+    pub action: &'a str,
+    /// It is to be undone unless it is confirmed so soon.
+    pub confirm_within: Option<Duration>,
+}
+
+impl<'a> Order<'a> {
+    /// An order that counts at once.
+    #[must_use]
+    pub fn new(actor: &'a Actor, action: &'a str) -> Self {
+        Self { actor, action, confirm_within: None }
     }
 }
 

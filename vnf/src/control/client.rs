@@ -72,9 +72,14 @@ impl Client {
         mut part: impl FnMut(Value) -> Result<bool, E>,
     ) -> Result<Value, E> {
         let patience = match request {
-            Request::Reload(_) | Request::SoftwireAdd { .. } | Request::SoftwireDel { .. } => {
-                LONG_PATIENCE
-            }
+            Request::Reload(_)
+            | Request::SoftwireAdd { .. }
+            | Request::SoftwireDel { .. }
+            | Request::SoftwireHistory { .. }
+            | Request::ConfigDiff
+            | Request::ConfigFold
+            | Request::ConfigRollback
+            | Request::ConfigConfirm => LONG_PATIENCE,
             // Others may be measuring before us.
             Request::SoftwireTop(_) => 12 * PATIENCE,
             _ => PATIENCE,

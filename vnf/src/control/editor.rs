@@ -1,20 +1,30 @@
-//! The configuration as it is now, and its changes: single softwires here, reloads in `reload`.
+//! The configuration as it is now, and its changes: single softwires here, reloads in `reload`, what
+//! takes changes back in `undo`, ends of softwires in `expiry`.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+use super::actor::{Actor, Order};
+use super::binding::{Leases, key};
 use super::change::{Change, Changes};
 use super::error::ControlError;
+use super::event::{Event, channel};
+use super::expiry::drop_ended;
 use super::filters;
+use super::history::History;
 use super::journal::{Journal, JournalError};
-use super::publisher::Publisher;
+use super::publisher::{Larger, Publisher};
 use super::row::Key;
+use super::undo::{Undo, give_up_unconfirmed};
 use crate::config::Config;
 use crate::lwaftr::Settings;
 use crate::memory::Generations;
-use crate::softwire::{Edit, RowError, RowProblem, Rules, Softwire, TableWriter};
+use crate::softwire::{Binding, BindingTable, Edit, RowError, RowProblem, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
 /// So many refused softwires are named; the others are counted.
@@ -34,6 +44,15 @@ pub struct Editor {
     pub(super) journal: Option<Journal>,
     pub(super) macs: PortMacs,
     pub(super) largest_mtus: [u16; 2],
+    /// When softwires end; shared with those who show them.
+    pub(super) leases: Arc<RwLock<Leases>>,
+    pub(super) history: Option<History>,
+    /// The last change, to be taken back.
+    pub(super) undo: Option<Undo>,
+    /// Softwires that have ended by themselves.
+    pub(super) ended: u64,
+    version: u64,
+    events: broadcast::Sender<Arc<Event>>,
     state: PathBuf,
 }
 
@@ -42,8 +61,8 @@ pub struct Editor {
 pub enum Batch {
     /// These come.
     Add {
-        /// The softwires.
-        softwires: Vec<Softwire>,
+        /// The softwires, with their ends.
+        softwires: Vec<Binding>,
         /// Softwires that have a port of theirs go.
         replace: bool,
     },
@@ -72,17 +91,21 @@ impl Editor {
         journal: &Path,
         discard_edits: bool,
     ) -> Result<Self, ControlError> {
+        let (state, now) = (journal.to_owned(), Timestamp::now());
+        let mut leases = Leases::of(config.ends());
         config.forget_rows();
-        let state = journal.to_owned();
         let mut journal = open_journal(&config, journal)?;
+        give_up_unconfirmed(&state, journal.as_mut())?;
         if let Some(journal) = &mut journal {
             let kept = if discard_edits {
                 Changes::default()
             } else {
-                lay_over_what_fits(journal.changes(), &mut writer, &config.rules())
+                lay_over_what_fits(journal.changes(), (&mut writer, &mut leases), &config, now)
             };
             journal.rewrite(kept).map_err(|error| cannot_write(&error))?;
         }
+        let ended = drop_ended(&mut writer, &mut leases, &config.rules(), now)?;
+        let (history, version) = open_history(&config, &state, writer.table(), &leases)?;
         let publisher = Publisher::new(settings(&config, macs), writer, generations);
         Ok(Self {
             config: Arc::new(config),
@@ -90,6 +113,12 @@ impl Editor {
             journal,
             macs,
             largest_mtus: [u16::MAX; 2],
+            leases: Arc::new(RwLock::new(leases)),
+            history,
+            undo: None,
+            ended,
+            version,
+            events: channel(),
             state,
         })
     }
@@ -122,6 +151,28 @@ impl Editor {
         self.publisher.collect(reading)
     }
 
+    /// The version of the table: every change makes a new one.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Tells of every change from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    /// For those who hand such receivers out.
+    pub(super) fn events_sender(&self) -> broadcast::Sender<Arc<Event>> {
+        self.events.clone()
+    }
+
+    /// When softwires end.
+    pub(super) fn leases(&self) -> RwLockReadGuard<'_, Leases> {
+        self.leases.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many softwires differ from the files because of edits; `None` when edits are not kept.
     #[must_use]
     pub fn journalled(&self) -> Option<usize> {
@@ -138,31 +189,123 @@ impl Editor {
     /// caller calls the n-th softwire of the batch.
     pub fn edit(
         &mut self,
+        order: &Order<'_>,
         batch: &Batch,
         name: impl Fn(usize) -> String,
     ) -> Result<Edited, ControlError> {
-        let (edits, numbers) = self.edits(batch);
+        self.must_be_settled()?;
+        let Plan { edits, numbers, moved } = self.plan(batch);
         let config = Arc::clone(&self.config);
-        let rules = config.rules();
         let refuse = |editor: &Self, errors: Vec<RowError>| {
             refused(&errors, &edits, &numbers, &name, &|error| {
                 editor.there(&edits[error.row], error)
             })
         };
-        let larger =
-            self.publisher.prepare(&edits, &rules).map_err(|errors| refuse(self, errors))?;
-        let changes = Changes::of_batch(&edits, self.publisher.table());
-        if let Some(journal) = &mut self.journal {
-            journal.append(&changes).map_err(|error| cannot_write(&error))?;
-        }
-        if let Err(errors) = self.publisher.edit(&edits, &rules, larger) {
-            if let Some(journal) = &mut self.journal {
-                journal.append(&changes.inverse()).map_err(|error| cannot_write(&error))?;
-            }
-            return Err(refuse(self, errors));
+        let larger = self
+            .publisher
+            .prepare(&edits, &config.rules())
+            .map_err(|errors| refuse(self, errors))?;
+        let mut changes =
+            Changes::of_batch(&edits, self.publisher.table(), &self.leases(), &batch.ends());
+        for change in moved {
+            changes.add(change);
         }
         let added = edits.iter().filter(|edit| matches!(edit, Edit::Add(_))).count();
-        Ok(Edited { added, removed: edits.len() - added })
+        let edited = Edited { added, removed: edits.len() - added };
+        if changes.is_empty() && edits.is_empty() {
+            return Ok(edited);
+        }
+        let undo = Undo::of_edit(order, &changes);
+        undo.prepare(&self.state)?;
+        match self.carry_out(order, &edits, &changes, larger) {
+            Ok(()) => {
+                self.undo = Some(undo);
+                Ok(edited)
+            }
+            Err(error) => {
+                undo.forget(&self.state);
+                Err(match error {
+                    Broken::Rows(errors) => refuse(self, errors),
+                    Broken::Disk(error) => error,
+                })
+            }
+        }
+    }
+
+    /// Makes changes that have been checked: journalled first, then applied.
+    pub(super) fn carry_out(
+        &mut self,
+        order: &Order<'_>,
+        edits: &[Edit],
+        changes: &Changes,
+        larger: Larger,
+    ) -> Result<(), Broken> {
+        let config = Arc::clone(&self.config);
+        self.journal_append(changes)?;
+        let all: Vec<Change> = changes.iter().copied().collect();
+        if let Err(error) = self.record(order, &all) {
+            self.journal_append(&changes.inverse())?;
+            return Err(Broken::Disk(error));
+        }
+        if let Err(errors) = self.publisher.edit(edits, &config.rules(), larger) {
+            self.journal_append(&changes.inverse())?;
+            let back: Vec<Change> = all.iter().map(Change::inverse).collect();
+            self.record(order, &back).map_err(Broken::Disk)?;
+            return Err(Broken::Rows(errors));
+        }
+        self.move_ends(&all);
+        self.announce(order, &all);
+        Ok(())
+    }
+
+    fn journal_append(&mut self, changes: &Changes) -> Result<(), Broken> {
+        match &mut self.journal {
+            Some(journal) => {
+                journal.append(changes).map_err(|error| Broken::Disk(cannot_write(&error)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes down in the history what is about to change.
+    pub(super) fn record(
+        &mut self,
+        order: &Order<'_>,
+        changes: &[Change],
+    ) -> Result<(), ControlError> {
+        let Some(history) = &mut self.history else {
+            self.version += 1;
+            return Ok(());
+        };
+        history.append(order.actor, order.action, changes).map_err(|error| {
+            ControlError::internal(format!(
+                "the history of bindings cannot be written ({error}): nothing was changed: make \
+                 room, or do without it by softwires.retention = 0"
+            ))
+        })?;
+        self.version = history.version();
+        Ok(())
+    }
+
+    /// Follows, in when softwires end, changes that were made.
+    pub(super) fn move_ends(&self, changes: &[Change]) {
+        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            if let Some(key) = change.key() {
+                leases.set(key, change.after.and_then(|after| after.until));
+            }
+        }
+    }
+
+    /// Tells those who listen what has changed.
+    pub(super) fn announce(&mut self, order: &Order<'_>, changes: &[Change]) {
+        // Nobody may be listening.
+        _ = self.events.send(Arc::new(Event::new(order, self.version, changes)));
+        let leases = self.leases.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(history) = &mut self.history {
+            let table = self.publisher.table();
+            history.tidy(table.len(), table.softwires().map(|softwire| leases.bind(softwire)));
+        }
     }
 
     /// What the table has that an edit did not reckon with: " (there: ...)", or nothing.
@@ -191,37 +334,43 @@ impl Editor {
         if names.is_empty() { String::new() } else { format!(" (there: {})", names.join(", ")) }
     }
 
-    /// The edits of a batch, each with the number of the softwire in the batch that it is about;
-    /// those that `replace` implies have none.
-    fn edits(&self, batch: &Batch) -> (Vec<Edit>, Vec<Option<usize>>) {
+    /// What a batch comes to.
+    fn plan(&self, batch: &Batch) -> Plan {
         let remove = |key: &Key| Edit::Remove { ipv4: key.ipv4, psid: key.psid };
+        let mut plan = Plan::default();
         match batch {
             Batch::Remove(keys) => {
-                (keys.iter().map(remove).collect(), (0..keys.len()).map(Some).collect())
+                plan.edits = keys.iter().map(remove).collect();
+                plan.numbers = (0..keys.len()).map(Some).collect();
             }
             Batch::Add { softwires, replace } => {
-                let (mut edits, mut numbers) = (Vec::new(), Vec::new());
                 let mut unchanged = HashSet::new();
                 if *replace {
-                    let wanted: HashSet<&Softwire> = softwires.iter().collect();
-                    for old in self.in_the_way(softwires) {
+                    let new: Vec<Softwire> = softwires.iter().map(|new| new.softwire).collect();
+                    let wanted: HashSet<&Softwire> = new.iter().collect();
+                    for old in self.in_the_way(&new) {
                         if wanted.contains(&old) {
                             unchanged.insert(old);
                         } else {
-                            edits.push(remove(&Key::of(&old)));
-                            numbers.push(None);
+                            plan.edits.push(remove(&Key::of(&old)));
+                            plan.numbers.push(None);
                         }
                     }
                 }
-                for (number, softwire) in softwires.iter().enumerate() {
-                    if !unchanged.contains(softwire) {
-                        edits.push(Edit::Add(*softwire));
-                        numbers.push(Some(number));
+                for (number, new) in softwires.iter().enumerate() {
+                    if !unchanged.contains(&new.softwire) {
+                        plan.edits.push(Edit::Add(new.softwire));
+                        plan.numbers.push(Some(number));
+                        continue;
+                    }
+                    let old = self.leases().bind(new.softwire);
+                    if old != *new {
+                        plan.moved.push(Change { before: Some(old), after: Some(*new) });
                     }
                 }
-                (edits, numbers)
             }
         }
+        plan
     }
 
     /// The softwires that have a port of one of these.
@@ -238,6 +387,34 @@ impl Editor {
             );
         }
         found
+    }
+}
+
+/// What a batch comes to.
+#[derive(Debug, Default)]
+struct Plan {
+    edits: Vec<Edit>,
+    /// For each edit the softwire in the batch that it is about; those that `replace` implies have
+    /// none.
+    numbers: Vec<Option<usize>>,
+    /// Softwires that stay as they are, but end at another time.
+    moved: Vec<Change>,
+}
+
+/// Why changes that had been checked were not made.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The table does not take them.
+    Rows(Vec<RowError>),
+    /// They cannot be kept.
+    Disk(ControlError),
+}
+
+impl Batch {
+    /// When its softwires end.
+    fn ends(&self) -> HashMap<Key, Timestamp> {
+        let Self::Add { softwires, .. } = self else { return HashMap::new() };
+        softwires.iter().filter_map(|new| Some((key(new), new.until?))).collect()
     }
 }
 
@@ -285,12 +462,45 @@ fn open_journal(config: &Config, path: &Path) -> Result<Option<Journal>, Control
     })
 }
 
+/// The history of bindings, when the configuration wants one, and the version of the table.
+fn open_history(
+    config: &Config,
+    state: &Path,
+    table: &BindingTable,
+    leases: &Leases,
+) -> Result<(Option<History>, u64), ControlError> {
+    let directory = state.with_extension("history");
+    if config.softwires.retention == 0 {
+        History::remove(&directory);
+        return Ok((None, 0));
+    }
+    let table = table.softwires().map(|softwire| leases.bind(softwire));
+    let opened = History::open(&directory, config.softwires.retention, table);
+    let kept = opened.and_then(|(mut history, missed)| {
+        history.append(&Actor::instance("start"), "start", &missed)?;
+        Ok((history.version(), history))
+    });
+    kept.map(|(version, history)| (Some(history), version)).map_err(|error| {
+        ControlError::refused(format!(
+            "the history of bindings in {} cannot be kept: {error}: run as root, or let \
+             $STATE_DIRECTORY name a directory that this user may write to (systemd: \
+             StateDirectory=), or do without it by softwires.retention = 0",
+            directory.display()
+        ))
+    })
+}
+
 /// Lays over a table those edits that do not contradict it, and says which do. Returns what is to
 /// be kept: both.
-fn lay_over_what_fits(changes: &Changes, writer: &mut TableWriter, rules: &Rules<'_>) -> Changes {
+fn lay_over_what_fits(
+    changes: &Changes,
+    (writer, leases): (&mut TableWriter, &mut Leases),
+    config: &Config,
+    now: Timestamp,
+) -> Changes {
     let (mut fitting, mut left_out) = (changes.clone(), Vec::new());
     let mut kept = loop {
-        match fitting.lay_over(writer, rules) {
+        match fitting.lay_over(writer, leases, &config.rules(), now) {
             Ok(kept) => break kept,
             Err(conflicts) => {
                 // Without these, others may not fit any more.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::actor::{Actor, Order};
 use super::editor::{Batch, Edited, Editor};
 use super::error::{ControlError, ErrorKind};
 use super::reload::{ReloadOptions, ReloadReport, prepare};
@@ -12,7 +13,7 @@ use super::row::Key;
 use super::testing::{softwire, table, write_config, write_table};
 use crate::config;
 use crate::memory::Generations;
-use crate::softwire::Softwire;
+use crate::softwire::{Binding, Softwire};
 use crate::wire::MacAddr;
 
 struct Relay {
@@ -46,23 +47,29 @@ impl Relay {
     }
 
     fn add(&mut self, softwires: &[Softwire]) -> Result<Edited, ControlError> {
-        let batch = Batch::Add { softwires: softwires.to_vec(), replace: false };
-        self.editor.edit(&batch, |n| format!("softwire {}", n + 1))
+        let batch = Batch::Add { softwires: bindings(softwires), replace: false };
+        self.editor.edit(&Order::new(&nobody(), "test"), &batch, |n| format!("softwire {}", n + 1))
     }
 
     fn replace(&mut self, softwires: &[Softwire]) -> Result<Edited, ControlError> {
-        let batch = Batch::Add { softwires: softwires.to_vec(), replace: true };
-        self.editor.edit(&batch, |n| format!("softwire {}", n + 1))
+        let batch = Batch::Add { softwires: bindings(softwires), replace: true };
+        self.editor.edit(&Order::new(&nobody(), "test"), &batch, |n| format!("softwire {}", n + 1))
     }
 
     fn remove(&mut self, softwires: &[Softwire]) -> Result<Edited, ControlError> {
         let keys = softwires.iter().map(Key::of).collect();
-        self.editor.edit(&Batch::Remove(keys), |n| format!("softwire {}", n + 1))
+        self.editor.edit(&Order::new(&nobody(), "test"), &Batch::Remove(keys), |n| {
+            format!("softwire {}", n + 1)
+        })
     }
 
     fn reload(&mut self, options: ReloadOptions) -> Result<ReloadReport, ControlError> {
         let prepared = prepare(&self.editor.basis(), options)?;
-        if options.dry_run { Ok(prepared.report) } else { self.editor.commit(prepared) }
+        if options.dry_run {
+            Ok(prepared.report)
+        } else {
+            self.editor.commit(&Order::new(&nobody(), "reload"), prepared)
+        }
     }
 
     fn softwires(&self) -> Vec<Softwire> {
@@ -80,7 +87,16 @@ fn softwires(editor: &Editor) -> Vec<Softwire> {
     editor.publisher().table().softwires().collect()
 }
 
-const PLAIN: ReloadOptions = ReloadOptions { dry_run: false, force: false, discard_edits: false };
+fn bindings(softwires: &[Softwire]) -> Vec<Binding> {
+    softwires.iter().copied().map(Binding::from).collect()
+}
+
+fn nobody() -> Actor {
+    Actor::instance("test")
+}
+
+const PLAIN: ReloadOptions =
+    ReloadOptions { dry_run: false, force: false, discard_edits: false, confirm_within: None };
 const FORCE: ReloadOptions = ReloadOptions { force: true, ..PLAIN };
 const DISCARD: ReloadOptions = ReloadOptions { discard_edits: true, ..PLAIN };
 const DRY: ReloadOptions = ReloadOptions { dry_run: true, ..PLAIN };
@@ -169,8 +185,8 @@ fn a_file_that_would_undo_edits_needs_consent() {
     assert!(prepared.report.refused.unwrap().contains("would undo edits"));
     // Who edits it again has decided.
     let fourth = Softwire { b4: softwire(2, 0, 99).b4, ..table()[0] };
-    let batch = Batch::Add { softwires: vec![fourth], replace: true };
-    editor.edit(&batch, |n| n.to_string()).unwrap();
+    let batch = Batch::Add { softwires: bindings(&[fourth]), replace: true };
+    editor.edit(&Order::new(&nobody(), "test"), &batch, |n| n.to_string()).unwrap();
     drop(editor);
     let editor = start_in(&directory, false).unwrap();
     assert_eq!(softwires(&editor), [fourth, also_moved, table()[2], table()[3]]);
@@ -209,6 +225,27 @@ fn without_persist_edits_last_until_the_reload() {
     relay.reload(PLAIN).unwrap();
     assert_eq!(relay.softwires(), table());
     assert!(!relay.directory.path().join("journal").exists());
+}
+
+#[test]
+fn listeners_hear_of_every_change_and_the_table_has_a_version() {
+    let mut relay = Relay::start();
+    let mut events = relay.editor.events();
+    let first = relay.editor.version();
+    let other = Softwire { ipv4: "203.0.113.8".parse().unwrap(), ..softwire(2, 0, 50) };
+    relay.add(&[other]).unwrap();
+    relay.reload(PLAIN).unwrap();
+    relay.editor.roll_back(&Order::new(&nobody(), "rollback")).unwrap();
+    let told: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let seen: Vec<_> =
+        told.iter().map(|event| (event.action.as_str(), event.version, event.added)).collect();
+    assert_eq!(
+        seen,
+        [("test", first + 1, 1), ("reload", first + 2, 0), ("rollback", first + 3, 0)]
+    );
+    assert_eq!(told[0].changes[0].after, Some(other.into()));
+    assert_eq!(told[0].actor, nobody());
+    assert_eq!(relay.softwires().len(), 5, "the reload was taken back, the edit was not");
 }
 
 #[test]

@@ -287,15 +287,15 @@ fn parse(text: &[u8]) -> Result<Vec<Change>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::softwire::{PortSet, Softwire};
+    use crate::softwire::{Binding, PortSet, Softwire};
 
-    fn softwire(psid: u16, b4: u16) -> Softwire {
-        Softwire {
+    fn softwire(psid: u16, b4: u16) -> Binding {
+        Binding::from(Softwire {
             ipv4: "203.0.113.7".parse().unwrap(),
             port_set: PortSet::new(6, 6, psid).unwrap(),
             b4: format!("2001:db8::{b4:x}").parse().unwrap(),
             br: "2001:db8:ffff::1".parse().unwrap(),
-        }
+        })
     }
 
     fn added(psid: u16, b4: u16) -> Change {

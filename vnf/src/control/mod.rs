@@ -4,7 +4,7 @@
 //!  SIGHUP, watch, `lwaftr reload` --> reload --+
 //!                                              +--> editor --> publisher --> workers
 //!  `lwaftr softwire add|del` ------> batch ----+      |
-//!                                                     +--> journal (fsync)
+//!  `lwaftr config rollback`, time --> undo ----+      +--> history, journal (fsync)
 //!  `lwaftr stats|latency|...` --> counters, histograms
 //! ```
 //!
@@ -13,6 +13,7 @@
 
 pub mod actor;
 pub mod audit;
+mod binding;
 mod change;
 pub mod client;
 #[cfg(feature = "dpdk")]
@@ -22,11 +23,18 @@ mod compare;
 pub(crate) mod cpus;
 #[cfg(feature = "dpdk")]
 mod crew;
+mod diff;
+mod durable;
 mod editor;
 #[cfg(test)]
 mod editor_tests;
 mod error;
+pub mod event;
+mod expiry;
+mod fallback;
 mod filters;
+mod fold;
+pub mod history;
 mod journal;
 #[cfg(feature = "dpdk")]
 mod links;
@@ -49,15 +57,19 @@ mod supervisor;
 #[cfg(test)]
 mod testing;
 pub mod top;
+mod undo;
 mod watch;
 
-pub use actor::Actor;
+pub use actor::{Actor, Order};
 pub use change::{Change, Changes};
 pub use compare::TableDifference;
+pub use diff::DiffReport;
 pub use editor::{Batch, Edited, Editor, PortMacs};
 pub use error::{ControlError, ErrorKind};
+pub use fallback::load;
 #[cfg(feature = "dpdk")]
 pub(crate) use filters::accelerate as accelerate_filters;
+pub use fold::Folded;
 pub use journal::{Journal, JournalError, default_path as default_journal};
 pub(crate) use places::{Place, Places};
 pub use publisher::{Larger, Publisher};

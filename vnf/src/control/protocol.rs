@@ -12,6 +12,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -62,6 +63,9 @@ pub enum Request {
         /// Softwires that have a port of theirs go, in the same step.
         #[serde(default)]
         replace: bool,
+        /// Undo it unless it is confirmed within so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirm_within: Option<u32>,
     },
     /// Remove softwires, all or none.
     SoftwireDel {
@@ -71,6 +75,9 @@ pub enum Request {
         /// Or the text of a table file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         csv: Option<String>,
+        /// Undo it unless it is confirmed within so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirm_within: Option<u32>,
     },
     /// The softwires of an IPv4 address, or the one with this PSID.
     SoftwireShow {
@@ -82,6 +89,28 @@ pub enum Request {
     },
     /// Who owns this?
     SoftwireLookup(Lookup),
+    /// Who owned this?
+    SoftwireHistory {
+        /// When.
+        at: Timestamp,
+        /// The address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ipv4: Option<Ipv4Addr>,
+        /// The port.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        /// Or the B4.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        b4: Option<Ipv6Addr>,
+    },
+    /// Where do what runs and the files differ?
+    ConfigDiff,
+    /// Write edits that were made by hand into the files.
+    ConfigFold,
+    /// Take the last change back.
+    ConfigRollback,
+    /// Keep the change that waits for it.
+    ConfigConfirm,
     /// All softwires, in parts.
     SoftwireList,
     /// The last lines of the audit log.
@@ -225,20 +254,34 @@ mod tests {
             psid: 52,
             b4_ipv6: "2001:db8::1".parse().unwrap(),
             br_ipv6: None,
+            valid_until: None,
         };
         for request in [
             Request::Ping,
             Request::Latency { full: true },
             Request::Reload(ReloadOptions { dry_run: true, ..ReloadOptions::default() }),
-            Request::SoftwireAdd { softwires: vec![row], csv: None, replace: true },
+            Request::SoftwireAdd {
+                softwires: vec![row],
+                csv: None,
+                replace: true,
+                confirm_within: Some(60),
+            },
             Request::SoftwireDel {
                 softwires: vec![Key { ipv4: row.ipv4, psid: 52 }],
                 csv: Some("x".to_owned()),
+                confirm_within: None,
             },
             Request::SoftwireLookup(Lookup::Ipv4 { ipv4: row.ipv4, port: Some(4711) }),
             Request::SoftwireLookup(Lookup::B4 { b4: row.b4_ipv6 }),
             Request::SoftwireShow { ipv4: row.ipv4, psid: None },
             Request::Audit { count: 20 },
+            Request::SoftwireHistory {
+                at: "2026-11-27T12:00:00Z".parse().unwrap(),
+                ipv4: Some(row.ipv4),
+                port: None,
+                b4: None,
+            },
+            Request::ConfigDiff,
             Request::SoftwireTop(TopOptions { count: 5, interval_ms: 1_000, by: Busy::Packets }),
         ] {
             let line = serde_json::to_string(&Message::new(request.clone())).unwrap();

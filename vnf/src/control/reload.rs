@@ -4,14 +4,22 @@
 //! journalled edits over it, compare. [`Editor::commit`] publishes the result. In between, nothing
 //! else may change the configuration. Whatever is wrong, what runs goes on running.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::change::Changes;
-use super::compare::TableDifference;
-use super::editor::{Editor, PortMacs, cannot_write, conflict, settings};
+use super::actor::Order;
+use super::binding::Leases;
+use super::change::{Change, Changes};
+use super::compare::{TableDifference, changes_between};
+use super::durable;
+use super::editor::{Editor, conflict};
 use super::error::ControlError;
+use super::expiry::drop_ended;
+use super::fallback;
+use super::history::History;
+use super::undo::{Before, Undo, cannot_prepare};
 use crate::config::{self, Config};
 use crate::softwire::{BindingTable, TableWriter};
 
@@ -25,6 +33,9 @@ pub struct ReloadOptions {
     pub force: bool,
     /// Give up the edits that were made by hand.
     pub discard_edits: bool,
+    /// Undo it unless it is confirmed within so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_within: Option<u32>,
 }
 
 /// What a reload changes.
@@ -50,10 +61,12 @@ pub struct ReloadReport {
 /// What runs, to be compared with.
 #[derive(Debug)]
 pub struct Basis {
-    config: Arc<Config>,
-    table: Arc<BindingTable>,
+    pub(super) config: Arc<Config>,
+    pub(super) table: Arc<BindingTable>,
+    pub(super) leases: Arc<RwLock<Leases>>,
+    pub(super) unconfirmed: Option<String>,
     edits: Changes,
-    macs: PortMacs,
+    unsettled: Option<ControlError>,
     largest_mtus: [u16; 2],
 }
 
@@ -62,7 +75,8 @@ pub struct Basis {
 pub struct Prepared {
     config: Config,
     writer: TableWriter,
-    macs: PortMacs,
+    leases: Leases,
+    changes: Vec<Change>,
     kept: Changes,
     /// What it changes.
     pub report: ReloadReport,
@@ -73,8 +87,11 @@ pub struct Prepared {
 pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, ControlError> {
     let loaded = config::load_with_table(&basis.config.path);
     let (mut config, mut writer) = loaded?;
+    let mut leases = Leases::of(config.ends());
     config.forget_rows();
+    let now = Timestamp::now();
     let mut refusals = Vec::new();
+    refusals.extend(basis.unsettled.as_ref().map(ToString::to_string));
     let differences = config::differences(&basis.config, &config);
     for difference in differences.iter().filter(|difference| difference.key.restart) {
         refusals.push(format!("{difference}: needs a restart: change it back, or restart"));
@@ -83,12 +100,23 @@ pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, Contro
     let kept = if options.discard_edits {
         Changes::default()
     } else {
-        basis.edits.lay_over(&mut writer, &config.rules()).unwrap_or_else(|conflicts| {
-            refusals.push(conflict(&conflicts, basis.edits.len()).message);
-            basis.edits.clone()
-        })
+        {
+            let laid = basis.edits.lay_over(&mut writer, &mut leases, &config.rules(), now);
+            laid.unwrap_or_else(|conflicts| {
+                refusals.push(conflict(&conflicts, basis.edits.len()).message);
+                basis.edits.clone()
+            })
+        }
     };
-    let softwires = TableDifference::between(&basis.table, writer.table());
+    drop_ended(&mut writer, &mut leases, &config.rules(), now)?;
+    let changes = {
+        let old = basis.leases.read().unwrap_or_else(PoisonError::into_inner);
+        changes_between(
+            basis.table.softwires().map(|softwire| old.bind(softwire)),
+            writer.table().softwires().map(|softwire| leases.bind(softwire)),
+        )
+    };
+    let softwires = TableDifference::of(&changes);
     if !options.force {
         refusals.extend(too_many(&softwires, &basis.table, &config));
     }
@@ -101,7 +129,7 @@ pub fn prepare(basis: &Basis, options: ReloadOptions) -> Result<Prepared, Contro
         warnings: config.warnings.clone(),
         refused: (!refusals.is_empty()).then(|| refusals.join("\n")),
     };
-    Ok(Prepared { config, writer, macs: basis.macs, kept, report })
+    Ok(Prepared { config, writer, leases, changes, kept, report })
 }
 
 /// What the ports, which stay as they were set up, cannot carry.
@@ -137,27 +165,100 @@ impl Editor {
         Basis {
             config: Arc::clone(&self.config),
             table: Arc::clone(self.publisher.table()),
+            leases: Arc::clone(&self.leases),
+            unconfirmed: self.unconfirmed(),
+            unsettled: self.must_be_settled().err(),
             edits: self
                 .journal
                 .as_ref()
                 .map(|journal| journal.changes().clone())
                 .unwrap_or_default(),
-            macs: self.macs,
             largest_mtus: self.largest_mtus,
         }
     }
 
     /// Publishes a reload that was prepared from what runs now and is not refused.
-    pub fn commit(&mut self, prepared: Prepared) -> Result<ReloadReport, ControlError> {
-        let Prepared { config, writer, macs, kept, report } = prepared;
+    pub fn commit(
+        &mut self,
+        order: &Order<'_>,
+        prepared: Prepared,
+    ) -> Result<ReloadReport, ControlError> {
+        let Prepared { config, writer, leases, changes, kept, report } = prepared;
         if let Some(reason) = report.refused {
             return Err(ControlError::refused(reason));
         }
-        if let Some(journal) = &mut self.journal {
-            journal.rewrite(kept).map_err(|error| cannot_write(&error))?;
+        let edits =
+            self.journal.as_ref().map(|journal| journal.changes().clone()).unwrap_or_default();
+        let before = Before { config: Arc::clone(&self.config), edits };
+        let instead = self.state_file("fallback");
+        let undo = Undo::of_reload(order, changes, before);
+        if order.confirm_within.is_some() {
+            self.write_fallback(&config.fingerprint)?;
         }
-        self.publisher.publish(settings(&config, macs), writer);
-        self.config = Arc::new(config);
+        let replaced = self.replace_all(order, Arc::new(config), (writer, leases), &kept);
+        if (replaced.is_ok() && order.confirm_within.is_none())
+            || (replaced.is_err() && order.confirm_within.is_some())
+        {
+            // The files count from now on; or, as ever.
+            durable::remove(&instead).map_err(|error| {
+                ControlError::internal(format!("{}: {error}", instead.display()))
+            })?;
+        }
+        replaced?;
+        self.undo = Some(undo);
         Ok(report)
+    }
+
+    /// Makes sure that a start with files of this fingerprint leads to what runs now.
+    fn write_fallback(&self, instead_of: &str) -> Result<(), ControlError> {
+        let leases = self.leases();
+        let all: Vec<_> =
+            self.publisher.table().softwires().map(|softwire| leases.bind(softwire)).collect();
+        let none = Changes::default();
+        let edits = self.journal.as_ref().map_or(&none, |journal| journal.changes());
+        let why = "the reload was not confirmed";
+        fallback::write(
+            &self.state_file("fallback"),
+            fallback::Kept { config: &self.config, instead_of, why },
+            fallback::without(&all, edits),
+        )
+        .map_err(|error| cannot_prepare(&error))
+    }
+
+    /// What makes another table of that which runs.
+    pub(super) fn changes_to(&self, writer: &TableWriter, leases: &Leases) -> Vec<Change> {
+        let old = self.leases();
+        changes_between(
+            self.publisher.table().softwires().map(|softwire| old.bind(softwire)),
+            writer.table().softwires().map(|softwire| leases.bind(softwire)),
+        )
+    }
+
+    /// Begins, ends or keeps the history of bindings as a configuration wants it.
+    pub(super) fn keep_history(&mut self, config: &Config) -> Result<(), ControlError> {
+        let directory = self.state_file("history");
+        let days = config.softwires.retention;
+        match &mut self.history {
+            _ if days == 0 => {
+                self.history = None;
+                History::remove(&directory);
+            }
+            Some(history) => history.keep(days),
+            None => {
+                let opened = {
+                    let leases = self.leases();
+                    let table = self.publisher.table().softwires();
+                    History::open(&directory, days, table.map(|softwire| leases.bind(softwire)))
+                };
+                let (history, _) = opened.map_err(|error| {
+                    ControlError::refused(format!(
+                        "the history of bindings in {} cannot be kept: {error}",
+                        directory.display()
+                    ))
+                })?;
+                self.history = Some(history);
+            }
+        }
+        Ok(())
     }
 }

@@ -2,9 +2,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::softwire::{BindingTable, PortSet, Softwire, Tally};
+use super::binding::Leases;
+use crate::softwire::{Binding, BindingTable, PortSet, Softwire, Tally};
 
 /// A softwire as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Row {
     /// Our end; may be left out where there is one BR address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub br_ipv6: Option<Ipv6Addr>,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
 }
 
 impl Row {
@@ -46,6 +51,11 @@ impl Row {
         Ok(Softwire { ipv4: self.ipv4, port_set, b4: self.b4_ipv6, br })
     }
 
+    /// The same with its end.
+    pub fn binding(&self, br_addresses: &[Ipv6Addr]) -> Result<Binding, String> {
+        Ok(Binding { softwire: self.softwire(br_addresses)?, until: self.valid_until })
+    }
+
     /// What names it.
     #[must_use]
     pub fn key(&self) -> Key {
@@ -55,9 +65,16 @@ impl Row {
     /// As a line of a table file, without the newline.
     #[must_use]
     pub fn csv(&self) -> String {
-        let Self { ipv4, psid_offset, psid_len, psid, b4_ipv6, br_ipv6 } = self;
-        let br = br_ipv6.map(|br| format!(",{br}")).unwrap_or_default();
-        format!("{ipv4},{psid_offset},{psid_len},{psid},{b4_ipv6}{br}")
+        let Self { ipv4, psid_offset, psid_len, psid, b4_ipv6, br_ipv6, valid_until } = self;
+        let br = br_ipv6.map(|br| br.to_string()).unwrap_or_default();
+        let mut text = format!("{ipv4},{psid_offset},{psid_len},{psid},{b4_ipv6}");
+        if br_ipv6.is_some() || valid_until.is_some() {
+            text += &format!(",{br}");
+        }
+        if let Some(until) = valid_until {
+            text += &format!(",{until}");
+        }
+        text
     }
 }
 
@@ -70,7 +87,14 @@ impl From<Softwire> for Row {
             psid: port_set.psid(),
             b4_ipv6: b4,
             br_ipv6: Some(br),
+            valid_until: None,
         }
+    }
+}
+
+impl From<Binding> for Row {
+    fn from(Binding { softwire, until }: Binding) -> Self {
+        Self { valid_until: until, ..Self::from(softwire) }
     }
 }
 
@@ -84,9 +108,9 @@ pub(super) struct CountedRow {
 }
 
 impl CountedRow {
-    pub(super) fn of(softwire: &Softwire, table: &BindingTable) -> Self {
+    pub(super) fn of(softwire: &Softwire, table: &BindingTable, leases: &Leases) -> Self {
         let counters = table.counts().then(|| table.tally(softwire).unwrap_or_default());
-        Self { row: Row::from(*softwire), counters }
+        Self { row: Row::from(leases.bind(*softwire)), counters }
     }
 }
 

@@ -133,12 +133,12 @@ async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Va
         Request::Reload(options) => {
             control.reload(actor, options).await.map(|report| json!(report))
         }
-        Request::SoftwireAdd { softwires, csv, replace } => {
-            let edited = control.add(actor, softwires, csv, replace).await?;
+        Request::SoftwireAdd { softwires, csv, replace, confirm_within } => {
+            let edited = control.add(actor, softwires, csv, (replace, confirm_within)).await?;
             Ok(json!({"added": edited.added, "removed": edited.removed}))
         }
-        Request::SoftwireDel { softwires, csv } => {
-            let edited = control.remove(actor, softwires, csv).await?;
+        Request::SoftwireDel { softwires, csv, confirm_within } => {
+            let edited = control.remove(actor, softwires, csv, confirm_within).await?;
             Ok(json!({"added": edited.added, "removed": edited.removed}))
         }
         Request::SoftwireShow { ipv4, psid } => {
@@ -158,6 +158,26 @@ async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Va
                 Lookup::Ipv4 { ipv4, port: None } => format!("nobody owns {ipv4}"),
                 Lookup::B4 { b4 } => format!("{b4} has no softwire"),
             })
+        }
+        Request::SoftwireHistory { at, ipv4, port, b4 } => {
+            let lookup = match (ipv4, port, b4) {
+                (Some(ipv4), port, None) => Lookup::Ipv4 { ipv4, port },
+                (None, None, Some(b4)) => Lookup::B4 { b4 },
+                _ => return Err(ControlError::usage("name an address, or a B4")),
+            };
+            let had = control.lookup_at(lookup, at).await?;
+            if had.is_empty() {
+                return Err(ControlError::refused(format!("nobody had it at {at}")));
+            }
+            Ok(json!({"at": at, "softwires": had}))
+        }
+        Request::ConfigDiff => control.diff().await.map(|report| json!(report)),
+        Request::ConfigFold => control.fold(actor).await.map(|folded| json!(folded)),
+        Request::ConfigRollback => {
+            control.roll_back(actor).await.map(|undone| json!({"undone": undone}))
+        }
+        Request::ConfigConfirm => {
+            control.confirm(actor).await.map(|confirmed| json!({"confirmed": confirmed}))
         }
         Request::Audit { count } => {
             let records = control.audit().last(count).map_err(|error| {
@@ -181,7 +201,8 @@ impl Control {
             return Err(ControlError::refused(nothing()));
         }
         let view = self.view();
-        let rows = found.iter().map(|softwire| CountedRow::of(softwire, &view.snapshot.table));
+        let (table, leases) = (&view.snapshot.table, self.leases());
+        let rows = found.iter().map(|softwire| CountedRow::of(softwire, table, &leases));
         Ok(json!({"softwires": rows.collect::<Vec<_>>()}))
     }
 }
@@ -214,7 +235,7 @@ fn part_after(control: &Control, last: Option<(Ipv4Addr, u16)>) -> Vec<CountedRo
     let is_new = |softwire: &Softwire| {
         last.is_none_or(|last| (softwire.ipv4, softwire.port_set.psid()) > last)
     };
-    let table = &view.snapshot.table;
+    let (table, leases) = (&view.snapshot.table, control.leases());
     let next = table.softwires_from(first).filter(is_new).take(PART);
-    next.map(|softwire| CountedRow::of(&softwire, table)).collect()
+    next.map(|softwire| CountedRow::of(&softwire, table, &leases)).collect()
 }

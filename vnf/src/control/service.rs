@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -93,12 +94,21 @@ async fn serve(
         None
     };
     tokio::spawn(reload_when_wanted(Arc::clone(&control), hangup, watch));
+    let busy = Arc::new(AtomicBool::new(false));
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
             _ = tick.tick() => {
                 control.collect();
+                if !busy.load(Relaxed) && control.is_due() {
+                    busy.store(true, Relaxed);
+                    let (control, busy) = (Arc::clone(&control), Arc::clone(&busy));
+                    tokio::spawn(async move {
+                        control.do_what_is_due().await;
+                        busy.store(false, Relaxed);
+                    });
+                }
                 drop(control.look_for_alarms());
             }
             accepted = async { places.available().await; listener.accept().await } => {
@@ -122,6 +132,7 @@ async fn serve(
 /// signals come during one reload, one more follows it.
 async fn reload_when_wanted(control: Arc<Control>, mut hangup: Signal, mut watch: Option<Watch>) {
     loop {
+        // Changes that come while one waits for its confirmation come after it.
         let actor = tokio::select! {
             _ = hangup.recv() => {
                 tracing::info!("SIGHUP: reloading");
@@ -132,6 +143,7 @@ async fn reload_when_wanted(control: Arc<Control>, mut hangup: Signal, mut watch
                 Actor::watch()
             }
         };
+        control.settled().await;
         if let Some(watch) = &mut watch {
             watch.look();
         }

@@ -1,23 +1,31 @@
 //! What the control plane knows and may do, behind one handle that every connection shares.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
-use super::actor::Actor;
+use super::actor::{Actor, Order};
 use super::audit::Audit;
+use super::binding::{Leases, key};
+use super::diff::{self, DiffReport};
 use super::editor::{Batch, Edited, Editor};
 use super::error::ControlError;
+use super::event::Event;
+use super::fold::{self, Folded};
+use super::history::{self, Had};
 use super::protocol::Lookup;
 use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::{Key, Row};
+use super::undo::impatience;
 use crate::config::Config;
 use crate::lwaftr::Snapshot;
 use crate::side::Side;
-use crate::softwire::{Softwire, file};
+use crate::softwire::{Binding, Softwire, file};
 use crate::telemetry::{
     AlarmBook, LatencyBook, LatencyReader, PortStats, WorkerCounters, add_links, stats_json,
 };
@@ -51,6 +59,8 @@ pub struct Control {
     snapshots: Arc<ArcSwap<Snapshot>>,
     /// The editor's, to be read while it works.
     config: ArcSwap<Config>,
+    leases: Arc<RwLock<Leases>>,
+    events: broadcast::Sender<Arc<Event>>,
     counters: Vec<Arc<WorkerCounters>>,
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
     ports: ReadPorts,
@@ -81,6 +91,8 @@ impl Control {
         Self {
             snapshots: Arc::clone(editor.publisher().snapshots()),
             config: ArcSwap::new(Arc::clone(editor.config())),
+            leases: Arc::clone(&editor.leases),
+            events: editor.events_sender(),
             editor: Arc::new(Mutex::new(editor)),
             counters,
             latency: tokio::sync::Mutex::new(latency),
@@ -103,6 +115,17 @@ impl Control {
         let editor = Arc::clone(&self.editor);
         // The editor changes by whole steps, so it is sound even after a panic in one of them.
         blocking(move || work(&mut editor.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// The same, where the configuration may be another one afterwards.
+    async fn change_editor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Editor) -> T + Send + 'static,
+    ) -> Result<T, ControlError> {
+        let work = |editor: &mut Editor| (work(editor), Arc::clone(editor.config()));
+        let (done, config) = self.with_editor(work).await?;
+        self.config.store(config);
+        Ok(done)
     }
 
     /// The configuration that counts.
@@ -148,16 +171,14 @@ impl Control {
         if options.dry_run {
             return blocking(move || Ok(prepare(&basis, options)?.report)).await?;
         }
+        let within = options.confirm_within;
         let outcome = match blocking(move || prepare(&basis, options)).await? {
             Ok(prepared) => {
-                let commit = |editor: &mut Editor| {
-                    let report = editor.commit(prepared)?;
-                    Ok((report, Arc::clone(editor.config())))
-                };
-                self.with_editor(commit).await?.map(|(report, config)| {
-                    self.config.store(config);
-                    report
+                let actor = actor.clone();
+                self.change_editor(move |editor| {
+                    editor.commit(&order(&actor, "reload", within), prepared)
                 })
+                .await?
             }
             Err(error) => Err(error),
         };
@@ -192,15 +213,16 @@ impl Control {
         actor: &Actor,
         rows: Vec<Row>,
         csv: Option<String>,
-        replace: bool,
+        (replace, within): (bool, Option<u32>),
     ) -> Result<Edited, ControlError> {
         let what = named(rows.iter().map(Row::key), rows.len(), csv.is_some());
-        self.change((actor, "softwire-add", what), rows.len(), csv, move |editor, listed| {
+        let order = (actor, "softwire-add", what, within);
+        self.change(order, rows.len(), csv, move |editor, listed| {
             let mut softwires = Vec::new();
             let br_addresses = &editor.config().softwires.br_addresses;
             let mut errors = Vec::new();
             for (number, row) in rows.iter().enumerate() {
-                match row.softwire(br_addresses) {
+                match row.binding(br_addresses) {
                     Ok(softwire) => softwires.push(softwire),
                     Err(problem) => errors.push(format!("softwire {}: {problem}", number + 1)),
                 }
@@ -208,7 +230,7 @@ impl Control {
             if !errors.is_empty() {
                 return Err(ControlError::refused(errors.join("\n")));
             }
-            softwires.extend(listed);
+            softwires.extend_from_slice(listed);
             Ok(Batch::Add { softwires, replace })
         })
         .await
@@ -220,10 +242,12 @@ impl Control {
         actor: &Actor,
         keys: Vec<Key>,
         csv: Option<String>,
+        within: Option<u32>,
     ) -> Result<Edited, ControlError> {
         let what = named(keys.iter().copied(), keys.len(), csv.is_some());
-        self.change((actor, "softwire-del", what), keys.len(), csv, move |_, listed| {
-            Ok(Batch::Remove(keys.into_iter().chain(listed.iter().map(Key::of)).collect()))
+        let order = (actor, "softwire-del", what, within);
+        self.change(order, keys.len(), csv, move |_, listed| {
+            Ok(Batch::Remove(keys.into_iter().chain(listed.iter().map(key)).collect()))
         })
         .await
     }
@@ -232,19 +256,23 @@ impl Control {
     /// many softwires of the batch come before those of the text.
     async fn change(
         &self,
-        (actor, action, what): (&Actor, &str, String),
+        (actor, action, what, within): (&Actor, &'static str, String, Option<u32>),
         rows: usize,
         csv: Option<String>,
-        batch: impl FnOnce(&Editor, &[Softwire]) -> Result<Batch, ControlError> + Send + 'static,
+        batch: impl FnOnce(&Editor, &[Binding]) -> Result<Batch, ControlError> + Send + 'static,
     ) -> Result<Edited, ControlError> {
         let _changing = self.changing.lock().await;
+        let by = actor.clone();
         let edited = self.with_editor(move |editor| {
             let listed =
                 csv.map_or_else(|| Ok(file::Parsed::default()), |csv| parse(&csv, editor))?;
-            let batch = batch(editor, &listed.softwires)?;
-            editor.edit(&batch, |number| match number.checked_sub(rows) {
-                Some(row) => format!("line {}", listed.lines.of(row)),
-                None => format!("softwire {}", number + 1),
+            let all: Vec<Binding> = listed.bindings().collect();
+            let batch = batch(editor, &all)?;
+            editor.edit(&order(&by, action, within), &batch, |number| {
+                match number.checked_sub(rows) {
+                    Some(row) => format!("line {}", listed.lines.of(row)),
+                    None => format!("softwire {}", number + 1),
+                }
             })
         });
         let edited = edited.await?;
@@ -253,6 +281,146 @@ impl Control {
             .map(|edited| format!("{} added, {} removed", edited.added, edited.removed));
         self.audit.note(actor, action, &what, summary.as_deref().map_err(|error| *error));
         edited
+    }
+
+    /// Tells of every change from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    /// When softwires end.
+    pub(super) fn leases(&self) -> RwLockReadGuard<'_, Leases> {
+        self.leases.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says where what runs and what the files say differ.
+    pub async fn diff(&self) -> Result<DiffReport, ControlError> {
+        let _changing = self.changing.lock().await;
+        let basis = self.with_editor(|editor| editor.basis()).await?;
+        blocking(move || diff::report(&basis)).await?
+    }
+
+    /// Writes the edits that were made by hand into the files.
+    pub async fn fold(&self, actor: &Actor) -> Result<Folded, ControlError> {
+        let _changing = self.changing.lock().await;
+        let folded = self.change_editor(fold::fold).await?;
+        let summary = folded.as_ref().map(ToString::to_string);
+        self.audit.note(actor, "fold", "", summary.as_deref().map_err(|error| *error));
+        folded
+    }
+
+    /// Takes the last change back.
+    pub async fn roll_back(&self, actor: &Actor) -> Result<String, ControlError> {
+        let _changing = self.changing.lock().await;
+        let by = actor.clone();
+        let undone = self
+            .change_editor(move |editor| editor.roll_back(&order(&by, "rollback", None)))
+            .await?;
+        self.audit.note(actor, "rollback", "the last change", undone.as_deref().map_err(|e| e));
+        undone
+    }
+
+    /// Keeps the change that waits for its confirmation.
+    pub async fn confirm(&self, actor: &Actor) -> Result<String, ControlError> {
+        let _changing = self.changing.lock().await;
+        let confirmed = self.with_editor(Editor::confirm).await?;
+        self.audit.note(actor, "confirm", "the last change", confirmed.as_deref().map_err(|e| e));
+        confirmed
+    }
+
+    /// Waits until no change waits for its confirmation.
+    pub(super) async fn settled(&self) {
+        while !matches!(self.with_editor(|editor| editor.unconfirmed()).await, Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Something has to be done because of the time; false while the editor is busy.
+    pub(super) fn is_due(&self) -> bool {
+        let editor = self.editor.try_lock();
+        editor.is_ok_and(|editor| editor.is_overdue() || editor.has_ended(Timestamp::now()))
+    }
+
+    /// Takes away softwires that have ended, and takes back what was not confirmed in time.
+    pub(super) async fn do_what_is_due(&self) {
+        let _changing = self.changing.lock().await;
+        let actor = impatience();
+        let by = actor.clone();
+        let undone = self.change_editor(move |editor| {
+            editor.is_overdue().then(|| editor.roll_back(&order(&by, "undo", None)))
+        });
+        if let Ok(Some(undone)) = undone.await {
+            match &undone {
+                Ok(what) => tracing::error!("{what}: not confirmed in time, and undone"),
+                Err(error) => tracing::error!("what was not confirmed stays for now: {error}"),
+            }
+            self.audit.note(&actor, "undo", "the last change", undone.as_deref().map_err(|e| e));
+        }
+        let now = Timestamp::now();
+        let ended = self.with_editor(move |editor| editor.has_ended(now).then(|| editor.end(now)));
+        let (actor, ended) = (Actor::instance("valid-until"), ended.await);
+        match ended {
+            Ok(Some(Ok(keys))) => {
+                let (what, count) = (named(keys.iter().copied(), keys.len(), false), keys.len());
+                self.audit.note(&actor, "expire", &what, Ok(&format!("{count} removed")));
+            }
+            Ok(Some(Err(error))) => self.audit.note(&actor, "expire", "", Err(&error)),
+            Ok(None) | Err(_) => {}
+        }
+    }
+
+    /// What there was at a time.
+    pub(super) async fn lookup_at(
+        &self,
+        lookup: Lookup,
+        at: Timestamp,
+    ) -> Result<Vec<Had>, ControlError> {
+        if at > Timestamp::now() {
+            return Err(ControlError::usage(format!("{at} is yet to come")));
+        }
+        // Nothing may change between what is there now and what was written of it.
+        let _changing = self.changing.lock().await;
+        let found = self.lookup(lookup).await?;
+        let now: Vec<Binding> = {
+            let view = self.view();
+            let leases = self.leases();
+            let now = match lookup {
+                // One port now may have been another's then: the address tells.
+                Lookup::Ipv4 { ipv4, .. } => view.snapshot.table.at(ipv4),
+                Lookup::B4 { .. } => found,
+            };
+            now.into_iter().map(|softwire| leases.bind(softwire)).collect()
+        };
+        let days = self.with_editor(move |editor| {
+            let history = editor.history.as_ref().ok_or_else(|| {
+                ControlError::refused("nothing is kept of the past: softwires.retention = 0")
+            })?;
+            if at < history.begin() {
+                return Err(ControlError::refused(format!(
+                    "{at}: what is known begins at {:.0}",
+                    history.begin()
+                )));
+            }
+            history
+                .day_files()
+                .map_err(|error| ControlError::internal(format!("the history: {error}")))
+        });
+        let days = days.await??;
+        let text = match lookup {
+            Lookup::Ipv4 { ipv4, .. } => format!("{ipv4},"),
+            Lookup::B4 { b4 } => format!(",{b4}"),
+        };
+        let is_wanted = move |binding: &Binding| match lookup {
+            Lookup::Ipv4 { ipv4, port } => {
+                let Softwire { ipv4: of, port_set, .. } = binding.softwire;
+                of == ipv4 && port.is_none_or(|port| port_set.contains(port))
+            }
+            Lookup::B4 { b4 } => binding.softwire.b4 == b4,
+        };
+        blocking(move || history::had(&days, at, &now, &text, is_wanted))
+            .await?
+            .map_err(|error| ControlError::internal(format!("the history: {error}")))
     }
 
     /// Answers who owns an address, a port, or what a B4 has; in order, perhaps nothing.
@@ -332,7 +500,7 @@ impl Control {
         self.with_editor(move |editor| {
             let config = editor.config();
             let path = std::path::absolute(&config.path);
-            json!({
+            let mut status = json!({
                 "name": config.instance.name,
                 "version": env!("CARGO_PKG_VERSION"),
                 "pid": std::process::id(),
@@ -341,10 +509,23 @@ impl Control {
                 "workers": workers,
                 "softwires": editor.publisher().table().len(),
                 "edits": editor.journalled(),
-            })
+                "table-version": editor.version(),
+                "with-end": editor.leases().len(),
+                "ended": editor.ended,
+            });
+            if let Some(waiting) = editor.unconfirmed() {
+                status["unconfirmed"] = waiting.into();
+            }
+            status
         })
         .await
     }
+}
+
+/// What somebody wants; confirmed within so many seconds, perhaps.
+fn order<'a>(actor: &'a Actor, action: &'a str, within: Option<u32>) -> Order<'a> {
+    let confirm_within = within.map(|seconds| Duration::from_secs(seconds.into()));
+    Order { confirm_within, ..Order::new(actor, action) }
 }
 
 /// What an order is about: the first softwires that it names.

@@ -19,6 +19,7 @@ use super::cpus::{self, Cpus};
 use super::crew::Crew;
 use super::editor::Editor;
 use super::error::ControlError;
+use super::fallback;
 use super::journal::default_path;
 use super::links;
 use super::nodes;
@@ -47,8 +48,7 @@ where
     let service = Service::new()?;
     let (terminate, interrupt) =
         (service.signal(SignalKind::terminate())?, service.signal(SignalKind::interrupt())?);
-    let loaded = config::load_with_table(path);
-    let (config, writer) = loaded?;
+    let (config, writer) = fallback::load(path, |config| default_path(&config.instance.name))?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use jiff::Timestamp;
+
 use super::PortSet;
 
 /// One IPv4-in-IPv6 tunnel between a B4 and the border relay: an entry of the binding table.
@@ -16,6 +18,36 @@ pub struct Softwire {
     pub b4: Ipv6Addr,
     /// Our end of the tunnel: one of the relay's BR addresses.
     pub br: Ipv6Addr,
+}
+
+/// A softwire, and until when it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The softwire.
+    pub softwire: Softwire,
+    /// When it ends by itself; `None` for never.
+    pub until: Option<Timestamp>,
+}
+
+impl Binding {
+    /// It has not ended by itself.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+impl From<Softwire> for Binding {
+    fn from(softwire: Softwire) -> Self {
+        Self { softwire, until: None }
+    }
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.softwire)?;
+        self.until.map_or(Ok(()), |until| write!(f, " until {until}"))
+    }
 }
 
 /// Why an IPv6 address cannot be a B4's.

@@ -8,7 +8,8 @@
 //!
 //! The header and `br-ipv6` may be left out (the latter where there is one BR address). Blank
 //! lines, lines that start with `#`, blanks around a field, CRLF and a byte order mark are
-//! accepted. The digest covers every byte before the trailer's line, which is what
+//! accepted. A seventh column, `valid-until`, says when a softwire ends by itself (RFC 3339); it
+//! too may be left out, row by row. The digest covers every byte before the trailer's line, which is what
 //! `head -n -1 FILE | sha256sum` prints.
 //!
 //! Everything here works on bytes: a million rows take a fraction of a second.
@@ -18,12 +19,16 @@ use std::io::{self, Write};
 use std::net::Ipv6Addr;
 use std::thread;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{PortSet, PortSetError, Softwire, text};
+use super::{Binding, PortSet, PortSetError, Softwire, text};
 
 /// The names of the columns, in their order.
 pub const COLUMNS: [&str; 6] = ["ipv4", "psid-offset", "psid-len", "psid", "b4-ipv6", "br-ipv6"];
+
+/// The name of the column that few files have.
+pub const VALID_UNTIL: &str = "valid-until";
 
 /// So many errors are described; the others are counted.
 const DESCRIBED: usize = 50;
@@ -33,12 +38,29 @@ const DESCRIBED: usize = 50;
 pub struct Parsed {
     /// The softwires of all rows that are right, in the order of the file.
     pub softwires: Vec<Softwire>,
+    /// When some of them end by themselves, each with its index.
+    pub until: Vec<(usize, Timestamp)>,
+    /// The SHA-256 of every byte before the trailer, if there is one, or of all.
+    pub digest: [u8; 32],
+    /// The last line is a trailer.
+    pub has_trailer: bool,
     /// Which line each of them stands on.
     pub lines: Lines,
     /// The first errors, in the order of the file.
     pub errors: Vec<LineError>,
     /// How many more there are.
     pub more_errors: usize,
+}
+
+impl Parsed {
+    /// The softwires with their ends.
+    pub fn bindings(&self) -> impl Iterator<Item = Binding> {
+        let mut until = self.until.iter().copied().peekable();
+        self.softwires.iter().enumerate().map(move |(row, &softwire)| Binding {
+            softwire,
+            until: until.next_if(|&(of, _)| of == row).map(|(_, until)| until),
+        })
+    }
 }
 
 /// What is wrong with one line.
@@ -79,19 +101,25 @@ impl Lines {
 pub fn parse(bytes: &[u8], only_br: Option<Ipv6Addr>) -> Parsed {
     let trailer_at = last_line_start(bytes);
     let has_trailer = is_trailer(&bytes[trailer_at..]);
+    let body = if has_trailer { &bytes[..trailer_at] } else { bytes };
     thread::scope(|scope| {
-        let digest = has_trailer
-            .then(|| scope.spawn(|| <[u8; 32]>::from(Sha256::digest(&bytes[..trailer_at]))));
+        // A thread is worth it for large files only.
+        let digest = move || <[u8; 32]>::from(Sha256::digest(body));
+        let digesting = (bytes.len() > 1 << 16).then(|| scope.spawn(digest));
         let mut reader =
             Reader { only_br, last_br: None, data_lines: 0, parsed: Parsed::default() };
         reader.parsed.softwires.reserve(bytes.len() / 48);
-        reader.body(if has_trailer { &bytes[..trailer_at] } else { bytes });
-        if let Some(digest) = digest {
+        reader.body(body);
+        let digest = match digesting.map(thread::ScopedJoinHandle::join) {
+            None => digest(),
+            Some(Ok(digest)) => digest,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        };
+        reader.parsed.digest = digest;
+        reader.parsed.has_trailer = has_trailer;
+        if has_trailer {
             let line = 1 + bytes[..trailer_at].iter().filter(|&&byte| byte == b'\n').count();
-            match digest.join() {
-                Ok(digest) => reader.trailer(&bytes[trailer_at..], line, &digest),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            reader.trailer(&bytes[trailer_at..], line, &digest);
         }
         reader.parsed.softwires.shrink_to_fit();
         reader.parsed
@@ -143,8 +171,8 @@ impl Reader {
 
     fn header(&mut self, line: &[u8], number: usize) {
         let names = line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        let complete = COLUMNS.iter().map(|name| name.as_bytes());
-        if !names.clone().eq(complete.clone()) && !names.eq(complete.take(5)) {
+        let complete = COLUMNS.iter().copied().chain([VALID_UNTIL]).map(str::as_bytes);
+        if !(5..=7).any(|columns| names.clone().eq(complete.clone().take(columns))) {
             self.error(
                 number,
                 "header",
@@ -155,7 +183,7 @@ impl Reader {
 
     fn row(&mut self, line: &[u8], number: usize) {
         self.data_lines += 1;
-        let mut fields: [&[u8]; 6] = [b""; 6];
+        let mut fields: [&[u8]; 7] = [b""; 7];
         let mut count = 0;
         for field in line.split(|&byte| byte == b',') {
             if let Some(slot) = fields.get_mut(count) {
@@ -163,8 +191,8 @@ impl Reader {
             }
             count += 1;
         }
-        if !(5..=6).contains(&count) {
-            let wanted = "5 or 6 separated by commas: ".to_owned() + &COLUMNS.join(",");
+        if !(5..=7).contains(&count) {
+            let wanted = format!("5 to 7 separated by commas: {},{VALID_UNTIL}", COLUMNS.join(","));
             return self.error(number, "row", format!("{count} columns: {wanted}"));
         }
         let ipv4 = self.field(number, 0, text::ipv4(fields[0]), fields[0], IPV4);
@@ -172,7 +200,16 @@ impl Reader {
         let length = self.field(number, 2, up_to_16(fields[2]), fields[2], SIXTEEN);
         let psid = self.field(number, 3, text::number(fields[3]), fields[3], PSID);
         let b4 = self.field(number, 4, text::ipv6(fields[4]), fields[4], IPV6);
-        let br = self.br(number, if count == 6 { fields[5] } else { b"" });
+        let br = self.br(number, fields[5]);
+        let until = if fields[6].is_empty() {
+            None
+        } else {
+            let until = time(fields[6]);
+            if self.field(number, 6, until, fields[6], TIME).is_none() {
+                return;
+            }
+            until
+        };
         let port_set = match (offset, length, psid) {
             (Some(offset), Some(length), Some(psid)) => {
                 let port_set = PortSet::new(offset, length, psid);
@@ -181,7 +218,9 @@ impl Reader {
             _ => None,
         };
         if let (Some(ipv4), Some(port_set), Some(b4), Some(br)) = (ipv4, port_set, b4, br) {
-            self.parsed.lines.push(self.parsed.softwires.len(), number);
+            let row = self.parsed.softwires.len();
+            self.parsed.lines.push(row, number);
+            self.parsed.until.extend(until.map(|until| (row, until)));
             self.parsed.softwires.push(Softwire { ipv4, port_set, b4, br });
         }
     }
@@ -219,7 +258,7 @@ impl Reader {
             } else {
                 format!("{} is not accepted: {right}", shown(field))
             };
-            self.error(line, COLUMNS[column], problem);
+            self.error(line, COLUMNS.get(column).unwrap_or(&VALID_UNTIL), problem);
         }
         value
     }
@@ -257,9 +296,16 @@ impl Reader {
 const IPV4: &str = "an IPv4 address, like 203.0.113.7";
 const IPV6: &str = "an IPv6 address, like 2001:db8::7";
 const SIXTEEN: &str = "a number from 0 to 16";
+const TIME: &str = "a time, like 2027-01-31T00:00:00Z";
 const PSID: &str = "a number from 0 to 65535, below 2^psid-len";
 const TRAILER: &str = "# rows=N sha256=HEX (64 hexadecimal digits)";
 const MAKE_IT_AGAIN: &str = "the complete file as it was made, or no trailer";
+
+/// RFC 3339, with any offset; whole seconds are kept.
+fn time(field: &[u8]) -> Option<Timestamp> {
+    let time: Timestamp = std::str::from_utf8(field).ok()?.parse().ok()?;
+    Timestamp::from_second(time.as_second()).ok()
+}
 
 fn up_to_16(field: &[u8]) -> Option<u8> {
     text::number(field).filter(|&number| number <= 16).and_then(|number| u8::try_from(number).ok())
@@ -313,27 +359,41 @@ fn hex(digest: &[u8]) -> String {
     })
 }
 
+/// The trailer of a file with so many rows, newline included; the digest is that of all before it.
+#[must_use]
+pub fn trailer(rows: u64, digest: &[u8]) -> String {
+    format!("# rows={rows} sha256={}\n", hex(digest))
+}
+
 /// Writes a table file with header and trailer; returns how many rows it has.
-pub fn write(out: impl Write, softwires: impl IntoIterator<Item = Softwire>) -> io::Result<u64> {
+pub fn write<B: Into<Binding>>(
+    out: impl Write,
+    softwires: impl IntoIterator<Item = B>,
+) -> io::Result<u64> {
     let mut out =
         Hashing { out: io::BufWriter::with_capacity(1 << 16, out), digest: Sha256::new() };
     let mut row = COLUMNS.join(",") + "\n";
     out.line(row.as_bytes())?;
     let mut rows = 0;
     let mut last_br = (Ipv6Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED.to_string());
-    for Softwire { ipv4, port_set, b4, br } in softwires {
+    for binding in softwires {
+        let Binding { softwire: Softwire { ipv4, port_set, b4, br }, until } = binding.into();
         if last_br.0 != br {
             last_br = (br, br.to_string());
         }
         let (offset, length, psid) = (port_set.offset(), port_set.length(), port_set.psid());
         row.clear();
         // Writing to a String cannot fail.
-        let _ = writeln!(row, "{ipv4},{offset},{length},{psid},{b4},{}", last_br.1);
+        let _ = write!(row, "{ipv4},{offset},{length},{psid},{b4},{}", last_br.1);
+        let _ = match until {
+            Some(until) => writeln!(row, ",{until}"),
+            None => writeln!(row),
+        };
         out.line(row.as_bytes())?;
         rows += 1;
     }
     let digest = out.digest.finalize();
-    writeln!(out.out, "# rows={rows} sha256={}", hex(&digest))?;
+    out.out.write_all(trailer(rows, &digest).as_bytes())?;
     out.out.flush()?;
     Ok(rows)
 }

@@ -9,7 +9,7 @@ mod port_set;
 mod table;
 mod text;
 
-pub use entry::{B4Problem, Softwire};
+pub use entry::{B4Problem, Binding, Softwire};
 pub use port_set::{PortSet, PortSetError};
 pub use table::{
     Applied, BindingTable, Direction, Edit, EditError, Endpoints, Key, Retired, RowError,

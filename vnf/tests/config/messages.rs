@@ -271,11 +271,11 @@ fn every_mistake_in_a_table_has_its_message() {
     let cases = [
         (
             "203.0.113.7,6,6",
-            "2: row: 3 columns: 5 or 6 separated by commas: ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6",
+            "2: row: 3 columns: 5 to 7 separated by commas: ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6,valid-until",
         ),
         (
             "1.2.3.4,0,0,0,2001:db8::1,2001:db8:ffff::1,x",
-            "2: row: 7 columns: 5 or 6 separated by commas: ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6",
+            "2: row: 8 columns: 5 to 7 separated by commas: ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6,valid-until",
         ),
         (
             "1.2.3.256,0,0,0,2001:db8::1",
@@ -365,7 +365,7 @@ fn every_mistake_in_a_table_has_its_message() {
     assert_eq!(
         table_messages(&"z".repeat(99)),
         format!(
-            "table.csv:1: row: 1 columns: 5 or 6 separated by commas: {}",
+            "table.csv:1: row: 1 columns: 5 to 7 separated by commas: {},valid-until",
             "ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6"
         )
     );
