@@ -15,6 +15,7 @@ pub mod dpdk;
 pub mod filter;
 pub mod frame;
 pub mod generate;
+pub mod log;
 pub mod lwaftr;
 pub mod memory;
 pub mod replay;

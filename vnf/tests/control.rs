@@ -35,7 +35,7 @@ fn instance() {
 }
 
 fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    vnf::log::start(None)?;
     let service = Service::new()?;
     let journal = vnf::control::default_journal("test");
     let (config, writer) = vnf::control::load(path, |_| journal.clone())?;
@@ -377,6 +377,53 @@ fn who_changed_what_is_in_the_audit_log() {
     let text = instance.ok(&["audit", "-n", "1"]);
     assert!(text.contains("reload by SIGHUP, signal\n    REFUSED: "), "{text}");
     assert_eq!(instance.lwaftr(&["audit", "-n", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_is_logged_can_be_changed_while_it_runs() {
+    let instance = Files::new("log-format = \"json\"", &table(128)).start();
+    let records = || -> Vec<serde_json::Value> {
+        instance
+            .files
+            .log()
+            .lines()
+            .filter(|line| line.starts_with('{'))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    assert_eq!(instance.ok(&["log"]), "info\n");
+    assert!(instance.fails(2, &["log", "loud"]).contains("`loud` is not a level"));
+    let debugs = || records().iter().filter(|record| record["level"] == "DEBUG").count();
+    let hang_up = || drop(instance.connect());
+    hang_up();
+    assert_eq!(debugs(), 0);
+    assert_eq!(instance.ok(&["log", "vnf::control=debug"]), "vnf::control=debug\n");
+    instance.connect().write_all(b"{\"version\":1,\"request\":\"ping\"}\n").unwrap();
+    instance.ok(&["softwire", "add", "--ipv4", "203.0.113.7", "--b4", "2001:db8:7::1"]);
+    instance.wait_until("it is logged", |_| {
+        records().iter().any(|record| record["message"].as_str().unwrap().contains("softwire-add"))
+    });
+    // What repeats itself is counted.
+    instance.ok(&["log", "info"]);
+    let before = records().len();
+    for _ in 0..30 {
+        instance.signal("-HUP");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let hangups = |records: &[serde_json::Value]| {
+        records.iter().filter(|record| record["message"] == "SIGHUP: reloading").count()
+    };
+    assert_eq!(hangups(&records()[before..]), 1);
+    instance.wait_until("it is summed up", |_| {
+        records().iter().any(|record| {
+            let message = record["message"].as_str().unwrap();
+            message.starts_with("SIGHUP: reloading [") && message.ends_with(" again in 10 s]")
+        })
+    });
+    instance.files.replace_in_config("log-format = \"json\"", "log-level = \"warn\"");
+    instance.ok(&["reload"]);
+    assert_eq!(instance.ok(&["log"]), "warn\n");
 }
 
 #[test]

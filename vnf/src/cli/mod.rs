@@ -14,7 +14,7 @@ mod failure;
 pub mod generate;
 pub mod generated;
 pub mod latency;
-mod log;
+pub mod log;
 mod output;
 pub mod reload;
 pub mod replay;
@@ -58,8 +58,8 @@ Exit codes: 0 ok, 1 refused or negative answer, 2 usage, 3 no instance answers, 
 )]
 pub struct Cli {
     /// What to log on standard error: error, warn, info, debug, trace, or per module
-    #[arg(long, value_name = "LEVEL", default_value = "info", global = true)]
-    pub log_level: String,
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub log_level: Option<String>,
 
     /// What to do.
     #[command(subcommand)]
@@ -84,6 +84,7 @@ pub enum Verb {
     Latency(latency::Args),
     Status(status::Args),
     Audit(audit::Args),
+    Log(log::Args),
     Completions(generated::CompletionArgs),
     Man(generated::ManArgs),
 }
@@ -108,7 +109,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match log::start(&cli.log_level).and_then(|()| execute(cli.verb)) {
+    let log = crate::log::start(cli.log_level.as_deref())
+        .map_err(|wrong| Failure::Usage(format!("--log-level {wrong}")));
+    match log.and_then(|()| execute(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", failure.report());
@@ -133,6 +136,7 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Latency(args) => latency::run(args),
         Verb::Status(args) => status::run(args),
         Verb::Audit(args) => audit::run(args),
+        Verb::Log(args) => log::run(args),
         Verb::Completions(args) => generated::completions(args),
         Verb::Man(args) => generated::man(args),
     }

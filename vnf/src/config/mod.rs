@@ -30,7 +30,8 @@ pub use error::{ConfigError, ConfigErrors};
 pub use key::KeyInfo;
 pub use pools::DESCRIPTORS;
 pub use tables::{
-    ExternalInterface, Idle, Instance, Interface, InternalInterface, SoftwiresConfig, Workers,
+    ExternalInterface, Idle, Instance, Interface, InternalInterface, LogFormat, SoftwiresConfig,
+    Workers,
 };
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -39,6 +39,9 @@ fn instance(config: &mut Config, reader: &mut Reader) {
         let right = "a path that starts with \"/\", as other programs look for it";
         reader.wrong("instance.control-socket", format!("is a relative path: {right}"));
     }
+    if let Err(problem) = crate::log::parse(&instance.log_level) {
+        reader.wrong("instance.log-level", problem);
+    }
     let crash = &instance.crash_directory;
     if !crash.as_os_str().is_empty() && !crash.is_absolute() {
         let right = "a path that starts with \"/\", to be found after a crash";

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::key::{Key, Table, keys};
 use super::value::{Boolean, Expression, Integer, List, Maybe, OneOf, Parsed, Text, WordOr, Words};
 use crate::filter::Filter;
+use crate::log;
 use crate::lwaftr::{
     DecapDscp, DecapTtl, Dscp, Ecn, FlowLabel, Fragment, Fragments, Hairpinning, MssClamp, Policy,
     TooBigDf,
@@ -28,9 +29,22 @@ pub struct Instance {
     pub crash_directory: PathBuf,
     /// Reload by itself when a file of the configuration changes.
     pub watch: bool,
+    /// What is logged: a level, or `module=level` pairs.
+    pub log_level: String,
+    /// How.
+    pub log_format: LogFormat,
     /// Device arguments for DPDK that are no port of ours, probed before the ports: the members
     /// of a bond, for example.
     pub devices: Vec<String>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people, or for systemd's journal.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 impl Default for Instance {
@@ -40,6 +54,8 @@ impl Default for Instance {
             control_socket: PathBuf::new(),
             crash_directory: PathBuf::new(),
             watch: false,
+            log_level: log::USUAL.to_owned(),
+            log_format: LogFormat::Text,
             devices: Vec::new(),
         }
     }
@@ -54,6 +70,10 @@ impl Table for Instance {
             "control-socket" FIXED control_socket = Words("the path of a Unix socket, like \"/run/lwaftr/lwaftr.sock\"");
             "crash-directory" FIXED crash_directory = Words("the path of a directory, like \"/var/lib/lwaftr/crash\"");
             "watch" FIXED watch = Boolean;
+            "log-level" OPTIONAL log_level = Words("a level, like \"info\", or levels of modules, like \"info,vnf::control=debug\"");
+            "log-format" OPTIONAL log_format = OneOf(&[
+                ("text", LogFormat::Text), ("json", LogFormat::Json),
+            ]);
             "devices" FIXED devices = List(Words("a DPDK device argument, like \"0000:00:05.0\""));
         ]
     }

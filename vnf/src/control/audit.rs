@@ -104,10 +104,11 @@ impl Audit {
         };
         let Record { what, detail, .. } = &record;
         match outcome {
+            Outcome::Done if what.is_empty() => tracing::info!("{action} by {actor}: {detail}"),
             Outcome::Done => tracing::info!("{action} by {actor}: {what}: {detail}"),
             // Whoever asked hears why.
             Outcome::Refused | Outcome::Failed => {
-                tracing::info!("{action} by {actor} came to nothing: {what}");
+                tracing::info!("{action} by {actor} came to nothing ({what})");
             }
         }
         if let Err(error) = self.write(&record) {

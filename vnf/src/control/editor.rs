@@ -21,7 +21,8 @@ use super::journal::{Journal, JournalError};
 use super::publisher::{Larger, Publisher};
 use super::row::Key;
 use super::undo::{Undo, give_up_unconfirmed};
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
+use crate::log::{self, Format};
 use crate::lwaftr::Settings;
 use crate::memory::Generations;
 use crate::softwire::{Binding, BindingTable, Edit, RowError, RowProblem, Softwire, TableWriter};
@@ -94,6 +95,7 @@ impl Editor {
         let (state, now) = (journal.to_owned(), Timestamp::now());
         let mut leases = Leases::of(config.ends());
         config.forget_rows();
+        configure_log(&config);
         let mut journal = open_journal(&config, journal)?;
         give_up_unconfirmed(&state, journal.as_mut())?;
         if let Some(journal) = &mut journal {
@@ -443,6 +445,15 @@ pub(super) fn settings(config: &Config, [external, internal]: PortMacs) -> Setti
     let mut settings = config.settings(external, internal);
     filters::accelerate(&mut settings.filters);
     settings
+}
+
+/// Logs as the configuration wants it.
+pub(super) fn configure_log(config: &Config) {
+    let format = match config.instance.log_format {
+        LogFormat::Text => Format::usual(),
+        LogFormat::Json => Format::Json,
+    };
+    log::configure(&config.instance.log_level, format);
 }
 
 /// The journal, when the configuration wants one.

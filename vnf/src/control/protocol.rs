@@ -113,6 +113,12 @@ pub enum Request {
     ConfigConfirm,
     /// All softwires, in parts.
     SoftwireList,
+    /// What is logged, or what is to be from now on. Answered with `{"filter": "..."}`.
+    Log {
+        /// A level, or levels of modules.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+    },
     /// The last lines of the audit log.
     Audit {
         /// How many at most.
@@ -275,6 +281,7 @@ mod tests {
             Request::SoftwireLookup(Lookup::B4 { b4: row.b4_ipv6 }),
             Request::SoftwireShow { ipv4: row.ipv4, psid: None },
             Request::Audit { count: 20 },
+            Request::Log { filter: Some("debug".to_owned()) },
             Request::SoftwireHistory {
                 at: "2026-11-27T12:00:00Z".parse().unwrap(),
                 ipv4: Some(row.ipv4),

@@ -18,6 +18,7 @@ use super::row::{CountedRow, Key};
 use super::socket::is_trusted;
 use super::state::Control;
 use super::top::busiest;
+use crate::log;
 use crate::softwire::Softwire;
 
 /// How long a connection may be silent between requests, take to send one, and take to receive a
@@ -178,6 +179,13 @@ async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Va
         }
         Request::ConfigConfirm => {
             control.confirm(actor).await.map(|confirmed| json!({"confirmed": confirmed}))
+        }
+        Request::Log { filter } => {
+            if let Some(filter) = filter {
+                log::filter(&filter).map_err(ControlError::usage)?;
+                control.audit().note(actor, "log", &filter, Ok("set"));
+            }
+            Ok(json!({"filter": log::filter_now()}))
         }
         Request::Audit { count } => {
             let records = control.audit().last(count).map_err(|error| {

@@ -18,6 +18,7 @@ use super::server::serve_connection;
 use super::socket::Socket;
 use super::state::Control;
 use super::watch::Watch;
+use crate::log;
 
 /// Connections served at the same time.
 const CONNECTIONS: usize = 64;
@@ -101,6 +102,7 @@ async fn serve(
             () = &mut stop => return Ok(()),
             _ = tick.tick() => {
                 control.collect();
+                log::tick();
                 if !busy.load(Relaxed) && control.is_due() {
                     busy.store(true, Relaxed);
                     let (control, busy) = (Arc::clone(&control), Arc::clone(&busy));

@@ -18,7 +18,7 @@ use super::actor::{Actor, Order};
 use super::binding::{Leases, key};
 use super::change::{Change, ChangeRow, Changes};
 use super::durable;
-use super::editor::{Broken, Editor, cannot_write, settings};
+use super::editor::{Broken, Editor, cannot_write, configure_log, settings};
 use super::error::ControlError;
 use super::fallback;
 use super::journal::Journal;
@@ -300,6 +300,11 @@ impl Editor {
             return Err(error);
         }
         self.publisher.publish(settings(&config, self.macs), writer);
+        let logs =
+            |config: &Config| (config.instance.log_level.clone(), config.instance.log_format);
+        if logs(&config) != logs(&self.config) {
+            configure_log(&config);
+        }
         self.config = config;
         *self.leases.write().unwrap_or_else(std::sync::PoisonError::into_inner) = leases;
         self.announce(order, &changes);
