@@ -108,6 +108,7 @@ impl Lab {
 
         let relay = Command::new(lwaftr())
             .args(["run", at("relay.toml").to_str().unwrap()])
+            .env("STATE_DIRECTORY", at("state"))
             .stderr(fs::File::create(at("relay.log")).unwrap())
             .stdout(Stdio::null())
             .spawn()

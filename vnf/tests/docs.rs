@@ -235,3 +235,76 @@ fn links_within_the_repository_lead_somewhere() {
     }
     assert!(wrong.is_empty(), "links to nowhere:\n{}", wrong.join("\n"));
 }
+
+/// The commands in a text: lines of its code blocks that begin with `lwaftr`, perhaps behind a
+/// prompt, `sudo` or a variable, up to a comment, a pipe or a redirection.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let blocks = text.split("\n```").skip(1).step_by(2);
+    for block in blocks {
+        let block = block.replace("\\\n", " ");
+        for line in block.lines().skip(1) {
+            let line = line.trim_start().trim_start_matches(['$', '#']).trim_start();
+            let line = line.strip_prefix("sudo ").unwrap_or(line);
+            if !line.starts_with("lwaftr ") {
+                continue;
+            }
+            let end = |word: &&str| {
+                !word.starts_with(['#', '|', '>', '<', '&', ';']) && !word.starts_with("2>")
+            };
+            let words = line.split_whitespace().take_while(end);
+            found.push(words.map(|word| word.trim_matches(['"', '\'']).to_owned()).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn commands_are_told_from_what_surrounds_them() {
+    let text = "`lwaftr no`\n```sh\nlwaftr check a.toml   # why\n$ sudo lwaftr stats --json | jq .\n\
+                lwaftrx\nlwaftr reload \\\n  --force > x\n```\nlwaftr no\n";
+    let found: Vec<String> = commands(text).iter().map(|words| words.join(" ")).collect();
+    assert_eq!(found, ["lwaftr check a.toml", "lwaftr stats --json", "lwaftr reload --force"]);
+}
+
+/// The program's own parser takes every command that the documents show, and knows every verb that
+/// they mention.
+#[test]
+fn commands_in_documents_are_right() {
+    use clap::{CommandFactory as _, Parser as _};
+    use vnf::cli::Cli;
+
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for path in sources(&["README.md", "docs", "images"]) {
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = read(&path);
+        for words in commands(&text) {
+            // What needs DPDK is no verb of a program without it.
+            if !cfg!(feature = "dpdk") && words.get(1).is_some_and(|verb| verb == "bench") {
+                continue;
+            }
+            seen += 1;
+            if let Err(error) = Cli::try_parse_from(&words)
+                && error.use_stderr()
+            {
+                wrong.push(format!("{}: {}: {error}", path.display(), words.join(" ")));
+            }
+        }
+        let inline: String = text.split("\n```").step_by(2).collect();
+        for mention in quoted(&inline).filter_map(|code| code.strip_prefix("lwaftr ")) {
+            let verb = mention.split([' ', '|']).next().unwrap_or_default();
+            let is_verb = verb.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+                && !verb.starts_with('-');
+            let is_known = Cli::command().find_subcommand(verb).is_some()
+                || (!cfg!(feature = "dpdk") && verb == "bench");
+            if is_verb && !is_known {
+                wrong.push(format!("{}: `lwaftr {mention}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "commands that do not exist:\n{}", wrong.join("\n"));
+    assert!(seen > 10, "only {seen} commands");
+}

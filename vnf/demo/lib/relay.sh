@@ -12,7 +12,7 @@ relay_start() {
     sed -e "s|^name = .*|name = \"demo-$ID\"|" \
         -e "s|^control-socket = .*|control-socket = \"$STATE/lwaftr.sock\"|" \
         -e "s|^cpus = .*|$cpus|" "$ROOT/configs/demo.toml" >"$STATE/demo.toml"
-    ip netns exec "$(namespace relay)" "$LWAFTR" run "$STATE/demo.toml" \
+    STATE_DIRECTORY=$STATE/state ip netns exec "$(namespace relay)" "$LWAFTR" run "$STATE/demo.toml" \
         </dev/null >"$STATE/relay.log" 2>&1 &
     echo $! >"$STATE/relay.pid"
     wait_until 30 relay_answers_or_ended || true

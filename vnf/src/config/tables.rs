@@ -29,6 +29,8 @@ pub struct Instance {
     pub crash_directory: PathBuf,
     /// Reload by itself when a file of the configuration changes.
     pub watch: bool,
+    /// Seconds for which packets are carried after SIGTERM.
+    pub shutdown_grace: u32,
     /// What is logged: a level, or `module=level` pairs.
     pub log_level: String,
     /// How.
@@ -54,6 +56,7 @@ impl Default for Instance {
             control_socket: PathBuf::new(),
             crash_directory: PathBuf::new(),
             watch: false,
+            shutdown_grace: 0,
             log_level: log::USUAL.to_owned(),
             log_format: LogFormat::Text,
             devices: Vec::new(),
@@ -70,6 +73,7 @@ impl Table for Instance {
             "control-socket" FIXED control_socket = Words("the path of a Unix socket, like \"/run/lwaftr/lwaftr.sock\"");
             "crash-directory" FIXED crash_directory = Words("the path of a directory, like \"/var/lib/lwaftr/crash\"");
             "watch" FIXED watch = Boolean;
+            "shutdown-grace" OPTIONAL shutdown_grace = Integer(0, 3600);
             "log-level" OPTIONAL log_level = Words("a level, like \"info\", or levels of modules, like \"info,vnf::control=debug\"");
             "log-format" OPTIONAL log_format = OneOf(&[
                 ("text", LogFormat::Text), ("json", LogFormat::Json),

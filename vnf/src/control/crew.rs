@@ -110,6 +110,11 @@ impl Crew {
         self.members.iter().map(|member| Arc::clone(&member.counters)).collect()
     }
 
+    /// What each worker has done so far.
+    pub(super) fn progress(&self) -> Vec<Arc<Progress>> {
+        self.members.iter().map(|member| Arc::clone(&member.progress)).collect()
+    }
+
     /// Notified when a worker ends, for whatever reason.
     pub(super) fn ended(&self) -> Arc<Notify> {
         Arc::clone(&self.ended)

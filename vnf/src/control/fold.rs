@@ -258,7 +258,7 @@ fn fold_inline(text: &str, left: &mut HashMap<Key, Change>) -> Result<Option<Str
 
 fn key_of(table: &Table) -> Option<Key> {
     let ipv4 = table.get("ipv4")?.as_str()?.parse().ok()?;
-    let psid = table.get("psid").map_or(Some(0), |psid| psid.as_integer())?;
+    let psid = table.get("psid").map_or(Some(0), toml_edit::Item::as_integer)?;
     Some(Key { ipv4, psid: u16::try_from(psid).ok()? })
 }
 

@@ -54,6 +54,7 @@ mod socket;
 mod state;
 #[cfg(feature = "dpdk")]
 mod supervisor;
+mod systemd;
 #[cfg(test)]
 mod testing;
 pub mod top;

@@ -21,6 +21,7 @@ use super::history::{self, Had};
 use super::protocol::Lookup;
 use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::{Key, Row};
+use super::systemd;
 use super::undo::impatience;
 use crate::config::Config;
 use crate::lwaftr::Snapshot;
@@ -172,6 +173,7 @@ impl Control {
             return blocking(move || Ok(prepare(&basis, options)?.report)).await?;
         }
         let within = options.confirm_within;
+        systemd::reloading();
         let outcome = match blocking(move || prepare(&basis, options)).await? {
             Ok(prepared) => {
                 let actor = actor.clone();
@@ -182,6 +184,7 @@ impl Control {
             }
             Err(error) => Err(error),
         };
+        systemd::ready(&self.summary());
         match &outcome {
             Ok(report) => {
                 let difference = &report.softwires;
@@ -283,6 +286,13 @@ impl Control {
         edited
     }
 
+    /// What runs, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (softwires, workers) = (self.snapshots.load().table.len(), self.counters.len());
+        format!("{softwires} softwires, {workers} worker{}", if workers == 1 { "" } else { "s" })
+    }
+
     /// Tells of every change from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
@@ -317,7 +327,7 @@ impl Control {
         let undone = self
             .change_editor(move |editor| editor.roll_back(&order(&by, "rollback", None)))
             .await?;
-        self.audit.note(actor, "rollback", "the last change", undone.as_deref().map_err(|e| e));
+        self.audit.note(actor, "rollback", "the last change", undone.as_deref());
         undone
     }
 
@@ -325,7 +335,7 @@ impl Control {
     pub async fn confirm(&self, actor: &Actor) -> Result<String, ControlError> {
         let _changing = self.changing.lock().await;
         let confirmed = self.with_editor(Editor::confirm).await?;
-        self.audit.note(actor, "confirm", "the last change", confirmed.as_deref().map_err(|e| e));
+        self.audit.note(actor, "confirm", "the last change", confirmed.as_deref());
         confirmed
     }
 
@@ -355,7 +365,7 @@ impl Control {
                 Ok(what) => tracing::error!("{what}: not confirmed in time, and undone"),
                 Err(error) => tracing::error!("what was not confirmed stays for now: {error}"),
             }
-            self.audit.note(&actor, "undo", "the last change", undone.as_deref().map_err(|e| e));
+            self.audit.note(&actor, "undo", "the last change", undone.as_deref());
         }
         let now = Timestamp::now();
         let ended = self.with_editor(move |editor| editor.has_ended(now).then(|| editor.end(now)));

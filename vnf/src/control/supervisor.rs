@@ -11,6 +11,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::Notify;
@@ -27,6 +28,7 @@ use super::ports::{self, Ports};
 use super::service::Service;
 use super::socket::Socket;
 use super::state::{Control, Instruments};
+use super::systemd;
 use crate::config::{self, Config};
 use crate::dpdk::{Eal, EalConfig, Hugepages, leave_captures};
 use crate::frame::plan::PoolPlan;
@@ -93,9 +95,13 @@ where
     let links = links::watch(names.into_iter().zip(ports.monitors()).collect());
     let ended = crew.ended();
     let api = serve_api(Arc::clone(&control));
+    let watchdog = systemd::feed_watchdog(crew.progress());
+    systemd::ready(&control.summary());
+    let is_told = told_to_stop(terminate, interrupt, ended, Arc::clone(&control));
     let stop = async {
         tokio::select! {
-            () = told_to_stop(terminate, interrupt, ended) => {}
+            () = is_told => {}
+            never = watchdog => match never {},
             never = links => match never {},
             ended = api => if let Err(error) = ended {
                 tracing::error!("stopping: {error}");
@@ -146,11 +152,36 @@ fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {
     Ok(eal)
 }
 
-/// Waits for SIGTERM, SIGINT, or the end of a worker.
-async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal, ended: Arc<Notify>) {
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-        () = ended.notified() => tracing::error!("a worker has ended: stopping"),
+/// Waits for SIGTERM, SIGINT, or the end of a worker. After SIGTERM, packets are carried for as
+/// long as the configuration says: routers may need that to turn away.
+async fn told_to_stop(
+    mut terminate: Signal,
+    mut interrupt: Signal,
+    ended: Arc<Notify>,
+    control: Arc<Control>,
+) {
+    let grace = tokio::select! {
+        _ = terminate.recv() => {
+            tracing::info!("SIGTERM: stopping");
+            control.config().instance.shutdown_grace
+        }
+        _ = interrupt.recv() => {
+            tracing::info!("SIGINT: stopping");
+            0
+        }
+        () = ended.notified() => {
+            tracing::error!("a worker has ended: stopping");
+            0
+        }
+    };
+    systemd::stopping("stopping");
+    if grace > 0 {
+        tracing::info!("packets are carried for {grace} s more; another signal stops at once");
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(grace.into())) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = ended.notified() => tracing::error!("a worker has ended"),
+        }
     }
 }

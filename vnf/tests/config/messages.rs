@@ -274,7 +274,7 @@ fn every_mistake_in_a_table_has_its_message() {
             "2: row: 3 columns: 5 to 7 separated by commas: ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6,valid-until",
         ),
         (
-            "1.2.3.4,0,0,0,2001:db8::1,2001:db8:ffff::1,x",
+            "1.2.3.4,0,0,0,2001:db8::1,2001:db8:ffff::1,x,y",
             "2: row: 8 columns: 5 to 7 separated by commas: ipv4,psid-offset,psid-len,psid,b4-ipv6,br-ipv6,valid-until",
         ),
         (

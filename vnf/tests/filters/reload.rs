@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::Cache;
 use etherparse::PacketBuilder;
 use vnf::config;
-use vnf::control::{Editor, ReloadOptions, prepare};
+use vnf::control::{Actor, Editor, Order, ReloadOptions, prepare};
 use vnf::frame::{Burst, HeapFrame, HeapPool, TxBurst, TxQueue};
 use vnf::lwaftr::{Relay, RelayParts, Snapshot};
 use vnf::memory::{Generations, Reader};
@@ -94,7 +94,11 @@ impl Running {
         write(&self.path, external);
         let prepared = prepare(&self.editor.basis(), ReloadOptions::default())
             .map_err(|error| error.to_string())?;
-        let report = self.editor.commit(prepared).map_err(|error| error.to_string())?;
+        let nobody = Actor::instance("test");
+        let report = self
+            .editor
+            .commit(&Order::new(&nobody, "reload"), prepared)
+            .map_err(|error| error.to_string())?;
         Ok(report.settings)
     }
 }
