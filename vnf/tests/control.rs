@@ -60,6 +60,7 @@ fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         counters: vec![counters],
         latency: vec![reader],
         ports: Box::new(|| [PortStats::default(); 2]),
+        ..Instruments::default()
     };
     let control = Arc::new(Control::new(editor, instruments));
     service.run(control, &socket, watch, std::future::pending())?;
@@ -206,6 +207,22 @@ impl Instance {
         words
     }
 
+    /// Runs a verb whose answer is a negative one, in words on standard output.
+    fn fails_silently(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.lwaftr(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*errors), (Some(code), ""), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A sample of what Prometheus reads, by its name and labels.
+    fn metric(&self, sample: &str) -> f64 {
+        let text = self.ok(&["metrics"]);
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(sample));
+        let value = values.next().unwrap_or_else(|| panic!("no {sample} in {text}"));
+        value.trim().parse().unwrap()
+    }
+
     fn json(&self, arguments: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.ok(arguments)).unwrap()
     }
@@ -243,6 +260,48 @@ fn table(softwires: u32) -> String {
         _ = writeln!(text, "{ipv4},6,6,{},2001:db8:b4:{:x}::{:x}", n % 64, n >> 16, n & 0xffff);
     }
     text.replace("2001:db8:b4:0::0\n", "2001:db8:b4:ffff::1\n")
+}
+
+#[test]
+fn alarms_health_and_metrics_agree_about_a_drain_and_a_failed_reload() {
+    let instance = Files::new("", &table(128)).start();
+    // Nobody answers for the next hops here.
+    assert!(instance.fails_silently(1, &["health"]).contains("no next hop has answered"));
+    assert_eq!(instance.ok(&["alarms"]), "no alarm is raised\n");
+    assert!(instance.ok(&["drain", "--grace", "0"]).contains("drained"));
+    let health = instance.fails_silently(1, &["health", "--json"]);
+    let health: serde_json::Value = serde_json::from_str(&health).unwrap();
+    assert_eq!((&health["draining"], &health["live"]), (&true.into(), &true.into()));
+    assert_eq!(health["problems"].as_array().unwrap().len(), 3);
+    assert!(instance.metric("lwaftr_draining") == 1.0 && instance.metric("lwaftr_ready") == 0.0);
+
+    instance.files.write_table("ipv4,psid-offset,rubbish\n");
+    instance.fails(1, &["reload"]);
+    let alarms = instance.fails_silently(1, &["alarms", "--json"]);
+    let alarms: serde_json::Value = serde_json::from_str(&alarms).unwrap();
+    let alarm = &alarms["alarms"][0];
+    assert_eq!((&alarm["name"], &alarm["severity"]), (&"reload-failed".into(), &"major".into()));
+    assert!(alarm["side"].is_null() && alarm["text"].as_str().unwrap().contains("softwires.csv"));
+    assert!(instance.fails_silently(1, &["alarms"]).starts_with("ALARM for "));
+    assert!(instance.ok(&["stats"]).starts_with("ALARM for "));
+    let failed = "lwaftr_alarms_active{alarm=\"reload-failed\",severity=\"major\"}";
+    assert_eq!(instance.metric(failed), 1.0);
+    assert_eq!(instance.metric("lwaftr_configuration_last_reload_successful"), 0.0);
+
+    instance.files.write_table(&table(129));
+    instance.ok(&["reload"]);
+    assert!(instance.ok(&["alarms", "--over"]).contains("over since 0 s, was raised for "));
+    assert_eq!(instance.metric(failed), 0.0);
+    assert_eq!(instance.metric("lwaftr_softwires"), 129.0);
+    assert_eq!(instance.metric("lwaftr_reloads_total{result=\"taken\"}"), 1.0);
+    assert_eq!(instance.metric("lwaftr_reloads_total{result=\"refused\"}"), 1.0);
+    let log = instance.files.log();
+    assert_eq!(log.matches("alarm: reload-failed").count(), 1, "{log}");
+    assert_eq!(log.matches("alarm cleared: reload-failed").count(), 1, "{log}");
+
+    instance.ok(&["undrain"]);
+    assert!(instance.fails(1, &["undrain"]).contains("not drained"));
+    assert_eq!(instance.metric("lwaftr_draining"), 0.0);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod listeners;
 mod media;
 mod patient;
 mod routes;
+mod well_being;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::error::ApiError;
 use super::media::json_answer;
-use super::{Handle, guard};
+use super::{Handle, guard, well_being};
 use crate::config::Role;
 
 /// Who may use a resource.
@@ -20,7 +20,8 @@ pub enum Access {
     Role(Role),
 }
 
-const READ: Access = Access::Role(Role::Read);
+pub(super) const READ: Access = Access::Role(Role::Read);
+pub(super) const WRITE: Access = Access::Role(Role::Write);
 
 /// Resources being put together.
 #[derive(Default)]
@@ -38,8 +39,9 @@ impl Routes {
 
 /// All of them.
 pub(super) fn all(handle: Handle) -> Router {
-    let Routes(router) =
+    let routes =
         Routes::default().add("/api/status", READ, get(status)).add("/api/stats", READ, get(stats));
+    let Routes(router) = well_being::add(routes);
     router
         .fallback(async || ApiError::not_found("there is no such resource"))
         .layer(from_fn_with_state(handle.clone(), guard::front))

@@ -7,6 +7,8 @@ use crate::config::ConfigErrors;
 /// Why a verb did not succeed; each kind has its exit code, the text is what the person reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
+    /// The answer, which was printed, is a negative one.
+    Negative,
     /// The answer is no: a bad configuration, a refused edit, nothing found.
     Refused(String),
     /// Files are wrong: a line for each error, `file:line: key: what is wrong`.
@@ -33,7 +35,7 @@ impl Failure {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Files(_) => 1,
+            Self::Negative | Self::Refused(_) | Self::Files(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::Internal(_) => 4,
@@ -43,12 +45,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Refused(text)
-        | Self::Files(text)
-        | Self::Usage(text)
-        | Self::Unreachable(text)
-        | Self::Internal(text)) = self;
-        f.write_str(text)
+        match self {
+            Self::Negative => Ok(()),
+            Self::Refused(text)
+            | Self::Files(text)
+            | Self::Usage(text)
+            | Self::Unreachable(text)
+            | Self::Internal(text) => f.write_str(text),
+        }
     }
 }
 

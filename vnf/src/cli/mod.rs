@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 ok, 1 refused or a negative answer, 2 usage, 3 no instance answers, 4 our fault.
 
+pub mod alarms;
 pub mod audit;
 #[cfg(feature = "dpdk")]
 pub mod bench;
@@ -13,8 +14,10 @@ pub mod doctor;
 mod failure;
 pub mod generate;
 pub mod generated;
+pub mod health;
 pub mod latency;
 pub mod log;
+pub mod metrics;
 mod output;
 pub mod reload;
 pub mod replay;
@@ -52,6 +55,7 @@ use clap::{Parser, Subcommand};
   lwaftr softwire lookup 203.0.113.7:4711      whose port is that?
   lwaftr stats                                 where do packets go?
   lwaftr latency                               how long do they take?
+  lwaftr alarms                                what should somebody look after?
 
 Exit codes: 0 ok, 1 refused or negative answer, 2 usage, 3 no instance answers, 4 internal error.
 "
@@ -85,6 +89,11 @@ pub enum Verb {
     Status(status::Args),
     Audit(audit::Args),
     Log(log::Args),
+    Alarms(alarms::Args),
+    Health(health::Args),
+    Drain(health::DrainArgs),
+    Undrain(health::UndrainArgs),
+    Metrics(metrics::Args),
     Completions(generated::CompletionArgs),
     Man(generated::ManArgs),
 }
@@ -114,7 +123,9 @@ pub fn main() -> ExitCode {
     match log.and_then(|()| execute(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", failure.report());
+            if failure != Failure::Negative {
+                eprintln!("{}", failure.report());
+            }
             ExitCode::from(failure.exit_code())
         }
     }
@@ -137,6 +148,11 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Status(args) => status::run(args),
         Verb::Audit(args) => audit::run(args),
         Verb::Log(args) => log::run(args),
+        Verb::Alarms(args) => alarms::run(args),
+        Verb::Health(args) => health::run(args),
+        Verb::Drain(args) => health::drain(args),
+        Verb::Undrain(args) => health::undrain(args),
+        Verb::Metrics(args) => metrics::run(args),
         Verb::Completions(args) => generated::completions(args),
         Verb::Man(args) => generated::man(args),
     }

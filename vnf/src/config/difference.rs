@@ -1,7 +1,7 @@
 //! What a new configuration changes, key by key.
 
 use super::key::Table;
-use super::{Config, KeyInfo};
+use super::{Alarms, Config, KeyInfo};
 use crate::lwaftr::{Fragments, Policy};
 
 /// A key with two values.
@@ -36,6 +36,7 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Difference> {
         of_table(&old.policy, &new.policy),
         of_table(&old.fragments, &new.fragments),
         of_table(&old.api, &new.api),
+        of_table(&old.alarms, &new.alarms),
     ]
     .concat()
 }
@@ -49,12 +50,13 @@ pub(super) fn of_table<T: Table>(old: &T, new: &T) -> Vec<Difference> {
 }
 
 impl Config {
-    /// The rules of `[policy]` and `[fragments]` that are not as they are by default.
+    /// The rules of `[policy]`, `[fragments]` and `[alarms]` that are not as they are by default.
     #[must_use]
     pub fn policy_choices(&self) -> Vec<Difference> {
         [
             of_table(&Policy::default(), &self.policy),
             of_table(&Fragments::default(), &self.fragments),
+            of_table(&Alarms::default(), &self.alarms),
         ]
         .concat()
     }

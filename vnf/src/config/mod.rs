@@ -5,6 +5,7 @@
 //! together, `rows` collects the softwires.
 
 mod address;
+mod alarms;
 mod api;
 mod credentials;
 mod devices;
@@ -23,6 +24,7 @@ mod tls;
 mod value;
 
 pub use address::is_globally_routable;
+pub use alarms::{Alarms, ReasonRate};
 pub use api::{ApiConfig, ApiFiles, DEFAULT_LISTEN, LoopbackRole};
 pub use credentials::{Client, Credentials, Role};
 pub use difference::{Difference, differences};
@@ -68,6 +70,8 @@ pub struct Config {
     pub fragments: Fragments,
     /// `[api]`
     pub api: ApiConfig,
+    /// `[alarms]`
+    pub alarms: Alarms,
     /// What works but should be known, as `file:line: key: text`.
     pub warnings: Vec<String>,
     /// The file that this was read from.
@@ -141,6 +145,7 @@ fn assemble(
         policy: reader.table(),
         fragments: reader.table(),
         api: reader.table(),
+        alarms: reader.table(),
         warnings: Vec::new(),
         path: path.to_owned(),
         text: text.to_owned(),
@@ -181,11 +186,12 @@ pub fn all_keys() -> Vec<KeyInfo> {
         Policy::describe(),
         Fragments::describe(),
         ApiConfig::describe(),
+        Alarms::describe(),
     ]
     .concat()
 }
 
-fn table_names() -> [&'static str; 9] {
+fn table_names() -> [&'static str; 10] {
     [
         Instance::NAME,
         Workers::NAME,
@@ -196,6 +202,7 @@ fn table_names() -> [&'static str; 9] {
         Policy::NAME,
         Fragments::NAME,
         ApiConfig::NAME,
+        Alarms::NAME,
     ]
 }
 

@@ -20,6 +20,7 @@ pub(super) fn check(config: &mut Config, reader: &mut Reader) {
     policy(config, reader);
     fragments(config, reader);
     api::check(config, reader);
+    alarms(config, reader);
 }
 
 fn instance(config: &mut Config, reader: &mut Reader) {
@@ -121,6 +122,13 @@ fn policy(config: &Config, reader: &mut Reader) {
         if martian.prefix_len() == 0 {
             reader.wrong("policy.martians", "0.0.0.0/0 is every address: narrower networks");
         }
+    }
+}
+
+fn alarms(config: &Config, reader: &mut Reader) {
+    let reasons: Vec<_> = config.alarms.drop_rates.iter().map(|rate| rate.reason).collect();
+    if let Some(reason) = repeated(&reasons) {
+        reader.wrong("alarms.drop-rates", format!("names {reason} twice: each reason once"));
     }
 }
 

@@ -353,6 +353,7 @@ impl Table for Policy {
             "icmpv4-rate" OPTIONAL icmpv4_rate = Integer(0, RATE);
             "allow-source-route" OPTIONAL allow_source_route = Boolean;
             "martians" OPTIONAL martians = List(Parsed);
+            "stop-answering-when-down" OPTIONAL stop_answering_when_down = Boolean;
             "icmpv4-source" OPTIONAL icmpv4_source = Maybe(Parsed);
             "too-big-rate" OPTIONAL rates.too_big = Integer(0, RATE);
             "time-exceeded-rate" OPTIONAL rates.time_exceeded = Integer(0, RATE);

@@ -28,6 +28,7 @@ pub(super) struct Crew {
 
 struct Member {
     thread: JoinHandle<Option<Queues>>,
+    cpu: usize,
     progress: Arc<Progress>,
     counters: Arc<WorkerCounters>,
 }
@@ -95,7 +96,7 @@ impl Crew {
                 }
             })
             .map_err(|error| ControlError::internal(format!("worker {number}: {error}")))?;
-        self.members.push(Member { thread, progress, counters });
+        self.members.push(Member { thread, cpu, progress, counters });
         match readiness.recv() {
             Ok(ready) => ready?,
             Err(_) => {
@@ -113,6 +114,11 @@ impl Crew {
     /// What each worker has done so far.
     pub(super) fn progress(&self) -> Vec<Arc<Progress>> {
         self.members.iter().map(|member| Arc::clone(&member.progress)).collect()
+    }
+
+    /// Where each worker is, and how it gets on.
+    pub(super) fn workers(&self) -> Vec<(usize, Arc<Progress>)> {
+        self.members.iter().map(|member| (member.cpu, Arc::clone(&member.progress))).collect()
     }
 
     /// Notified when a worker ends, for whatever reason.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -55,6 +56,7 @@ pub struct Editor {
     version: u64,
     events: broadcast::Sender<Arc<Event>>,
     state: PathBuf,
+    pub(super) loaded: SystemTime,
 }
 
 /// Softwires to add or to remove, as one step.
@@ -122,6 +124,7 @@ impl Editor {
             version,
             events: channel(),
             state,
+            loaded: SystemTime::now(),
         })
     }
 
@@ -140,6 +143,12 @@ impl Editor {
     #[must_use]
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// When it was read and taken.
+    #[must_use]
+    pub fn loaded(&self) -> SystemTime {
+        self.loaded
     }
 
     /// What workers read.

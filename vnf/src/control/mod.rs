@@ -36,8 +36,7 @@ mod filters;
 mod fold;
 pub mod history;
 mod journal;
-#[cfg(feature = "dpdk")]
-mod links;
+mod monitor;
 #[cfg(feature = "dpdk")]
 mod nodes;
 mod places;
@@ -60,6 +59,7 @@ mod testing;
 pub mod top;
 mod undo;
 mod watch;
+mod well_being;
 
 pub use actor::{Actor, Order};
 pub use change::{Change, Changes};
@@ -72,6 +72,7 @@ pub use fallback::load;
 pub(crate) use filters::accelerate as accelerate_filters;
 pub use fold::Folded;
 pub use journal::{Journal, JournalError, default_path as default_journal};
+pub use monitor::Health;
 pub(crate) use places::{Place, Places};
 pub use publisher::{Larger, Publisher};
 pub use reload::{Basis, Prepared, ReloadOptions, ReloadReport, prepare};
@@ -79,6 +80,7 @@ pub use row::{Key, Row};
 pub use service::Service;
 pub use socket::Socket;
 pub(crate) use socket::is_trusted;
-pub use state::{Control, Instruments, NOT_COUNTED, ReadPorts};
+pub use state::{Control, Instruments, NOT_COUNTED, ReadPools, ReadPorts};
 #[cfg(feature = "dpdk")]
 pub use supervisor::supervise;
+pub use well_being::DRAIN_GRACE;

@@ -1,16 +1,18 @@
 //! The one or two DPDK ports of an instance, from their arguments to their queues and back.
 
+use std::sync::{Arc, Weak};
+
 use super::editor::PortMacs;
 use super::error::ControlError;
-use super::state::ReadPorts;
+use super::state::{ReadPools, ReadPorts};
 use crate::config::{Config, DESCRIPTORS, Idle as IdleKey};
 use crate::dpdk::{
-    Device, DpdkError, DpdkPool, Eal, Pools, Port, PortConfig, PortMonitor, QueuePair, RxQueue,
-    Started, Stopped, TxQueue,
+    Device, DpdkError, DpdkPool, Eal, Link, Mempool, Pools, Port, PortConfig, PortMonitor,
+    QueuePair, RxQueue, Started, Stopped, TxQueue,
 };
 use crate::frame::plan::PoolPlan;
 use crate::side::Side;
-use crate::telemetry::PortStats;
+use crate::telemetry::{LinkStatus, PoolStats, PortStats};
 use crate::wire::MacAddr;
 use crate::worker::{self, Idle};
 
@@ -155,6 +157,19 @@ impl Ports<Started> {
         self.pools.for_worker()
     }
 
+    /// How full the pools are; they are not kept from being freed.
+    pub(super) fn pools(&self) -> ReadPools {
+        let pools = [("small", &self.pools.small), ("large", &self.pools.large)];
+        let pools = pools.map(|(name, pool)| (name, Arc::downgrade(pool)));
+        Box::new(move || {
+            let reading = |(name, pool): &(&'static str, Weak<Mempool>)| {
+                let pool = pool.upgrade()?;
+                Some(PoolStats { name, capacity: pool.capacity(), free: pool.available() })
+            };
+            pools.iter().filter_map(reading).collect()
+        })
+    }
+
     /// What a worker does between frames of these ports.
     pub(super) fn idling(&self, wanted: IdleKey) -> Idle {
         let physical = self.ports.iter().any(|port| port.info().physical);
@@ -174,13 +189,18 @@ impl Ports<Started> {
 pub(super) fn reader(monitors: [PortMonitor; 2]) -> ReadPorts {
     Box::new(move || {
         Side::BOTH.map(|side| {
-            let reading = monitors[side.index()].read().unwrap_or_default();
+            // A closed port is one of an instance that stops.
+            let Some(reading) = monitors[side.index()].read() else {
+                return PortStats::default();
+            };
+            let Link { up, megabits } = reading.link;
             PortStats {
                 rx_missed: reading.rx_missed,
                 rx_nombuf: reading.rx_nombuf,
                 rx_errors: reading.rx_errors,
                 tx_errors: reading.tx_errors,
                 offloads: reading.offloads.names(),
+                link: Some(LinkStatus { up, megabits }),
             }
         })
     })

@@ -126,6 +126,20 @@ pub enum Request {
     },
     /// The busiest softwires.
     SoftwireTop(TopOptions),
+    /// The alarms that are raised, and those that are over.
+    Alarms,
+    /// Can it forward?
+    Health,
+    /// Be not ready from now on.
+    Drain {
+        /// Seconds until its sides fall silent, where the policy says so.
+        #[serde(default)]
+        grace: u32,
+    },
+    /// Be ready again.
+    Undrain,
+    /// Everything for Prometheus: `{"text": "..."}`.
+    Metrics,
 }
 
 /// What to look up.

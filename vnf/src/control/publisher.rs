@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
@@ -23,6 +24,8 @@ pub struct Publisher {
     writer: TableWriter,
     /// What to free when a generation has passed, oldest first.
     retired: VecDeque<(u64, Memory)>,
+    generation: u64,
+    changed: SystemTime,
 }
 
 /// A table with a batch of edits in it, where the present one has no room for them.
@@ -47,6 +50,8 @@ impl Publisher {
             generations,
             writer,
             retired: VecDeque::new(),
+            generation: 0,
+            changed: SystemTime::now(),
         }
     }
 
@@ -68,13 +73,37 @@ impl Publisher {
         &self.writer
     }
 
+    /// The newest generation of what workers read.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What was replaced and is not freed yet.
+    #[must_use]
+    pub fn unfreed(&self) -> usize {
+        self.retired.len()
+    }
+
+    /// When anything was published or edited last.
+    #[must_use]
+    pub fn changed(&self) -> SystemTime {
+        self.changed
+    }
+
+    fn advance(&mut self) -> u64 {
+        self.generation = self.generations.advance();
+        self.changed = SystemTime::now();
+        self.generation
+    }
+
     /// Replaces everything at once.
     pub fn publish(&mut self, settings: Settings, writer: TableWriter) {
         writer.replaces(self.writer.table());
         let snapshot = self.snapshots.load().successor(settings, Arc::clone(writer.table()));
         let old = self.snapshots.swap(Arc::new(snapshot));
         let old_writer = std::mem::replace(&mut self.writer, writer);
-        let generation = self.generations.advance();
+        let generation = self.advance();
         // Parts of the old table go with it as a whole.
         self.retired.retain(|(_, memory)| matches!(memory, Memory::Whole { .. }));
         let whole = Memory::Whole { snapshot: old, writer: Box::new(old_writer) };
@@ -108,7 +137,7 @@ impl Publisher {
         }
         match self.writer.apply(edits, rules) {
             Ok(applied) => {
-                let generation = self.generations.advance();
+                let generation = self.advance();
                 self.retired.push_back((generation, Memory::Parts(applied.retired)));
                 Ok(())
             }

@@ -193,6 +193,11 @@ async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Va
             })?;
             Ok(json!({"records": records}))
         }
+        Request::Alarms => Ok(control.alarms()),
+        Request::Health => Ok(control.health().to_json()),
+        Request::Drain { grace } => Ok(control.drain(actor, Duration::from_secs(grace.into()))),
+        Request::Undrain => control.undrain(actor),
+        Request::Metrics => Ok(json!({"text": control.metrics().await?})),
         Request::SoftwireTop(options) => busiest(control, options).await,
         Request::SoftwireList => Err(ControlError::internal("a list is sent in parts")),
     }

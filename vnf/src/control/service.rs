@@ -23,7 +23,7 @@ use crate::log;
 /// Connections served at the same time.
 const CONNECTIONS: usize = 64;
 
-/// How often retired memory and alarms are looked at.
+/// How often retired memory is looked for, and alarms.
 const COLLECT: Duration = Duration::from_millis(100);
 
 /// The control thread's runtime. It is made before everything else: signals that come while an
@@ -111,7 +111,7 @@ async fn serve(
                         busy.store(false, Relaxed);
                     });
                 }
-                drop(control.look_for_alarms());
+                control.watch_over();
             }
             accepted = async { places.available().await; listener.accept().await } => {
                 match accepted {

@@ -1,7 +1,7 @@
 //! What the control plane knows and may do, behind one handle that every connection shares.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,7 @@ use super::error::ControlError;
 use super::event::Event;
 use super::fold::{self, Folded};
 use super::history::{self, Had};
+use super::monitor::Monitor;
 use super::protocol::Lookup;
 use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::{Key, Row};
@@ -28,8 +29,9 @@ use crate::lwaftr::Snapshot;
 use crate::side::Side;
 use crate::softwire::{Binding, Softwire, file};
 use crate::telemetry::{
-    AlarmBook, LatencyBook, LatencyReader, PortStats, WorkerCounters, add_links, stats_json,
+    LatencyBook, LatencyReader, PoolStats, PortStats, WorkerCounters, add_links, stats_json,
 };
+use crate::worker::Progress;
 
 /// Why there are no counters of softwires.
 pub const NOT_COUNTED: &str =
@@ -44,6 +46,9 @@ const LATENCY_PATIENCE: Duration = Duration::from_millis(300);
 /// Reads both ports' own counters.
 pub type ReadPorts = Box<dyn Fn() -> [PortStats; 2] + Send + Sync>;
 
+/// Reads how full the pools of packet buffers are.
+pub type ReadPools = Box<dyn Fn() -> Vec<PoolStats> + Send + Sync>;
+
 /// What can be read of the data plane while it runs.
 pub struct Instruments {
     /// Each worker's counters.
@@ -52,28 +57,48 @@ pub struct Instruments {
     pub latency: Vec<LatencyReader>,
     /// The ports' counters.
     pub ports: ReadPorts,
+    /// Each worker's CPU and progress.
+    pub workers: Vec<(usize, Arc<Progress>)>,
+    /// The pools of packet buffers.
+    pub pools: ReadPools,
+}
+
+impl Default for Instruments {
+    /// Of an instance without workers and ports.
+    fn default() -> Self {
+        Self {
+            counters: Vec::new(),
+            latency: Vec::new(),
+            ports: Box::new(|| [PortStats::default(); 2]),
+            workers: Vec::new(),
+            pools: Box::new(Vec::new),
+        }
+    }
 }
 
 /// The control plane of one instance.
 pub struct Control {
     editor: Arc<Mutex<Editor>>,
-    snapshots: Arc<ArcSwap<Snapshot>>,
+    pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
     /// The editor's, to be read while it works.
     config: ArcSwap<Config>,
     leases: Arc<RwLock<Leases>>,
     events: broadcast::Sender<Arc<Event>>,
-    counters: Vec<Arc<WorkerCounters>>,
+    pub(super) counters: Vec<Arc<WorkerCounters>>,
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
-    ports: ReadPorts,
-    alarms: Mutex<AlarmBook>,
     audit: Audit,
+    pub(super) ports: ReadPorts,
+    pub(super) workers: Vec<(usize, Arc<Progress>)>,
+    pub(super) pools: ReadPools,
+    /// Alarms, and whether it can forward.
+    pub(super) monitor: Monitor,
     /// Held while something changes: edits and reloads come one after the other.
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever reads the table; parts of it are not freed meanwhile.
     reading: Arc<()>,
     /// Held by whoever compares two looks at the table's counters.
     pub(super) looking: tokio::sync::Mutex<()>,
-    started: Instant,
+    pub(super) started: Instant,
     started_at: SystemTime,
 }
 
@@ -87,8 +112,9 @@ impl Control {
     /// Puts an editor, and what can be read of its workers, under control.
     #[must_use]
     pub fn new(editor: Editor, instruments: Instruments) -> Self {
-        let Instruments { counters, latency, ports } = instruments;
         let audit = Audit::at(editor.state_file("audit"));
+        let Instruments { counters, latency, ports, workers, pools } = instruments;
+        let monitor = Monitor::new(Arc::clone(editor.config()));
         Self {
             snapshots: Arc::clone(editor.publisher().snapshots()),
             config: ArcSwap::new(Arc::clone(editor.config())),
@@ -98,8 +124,10 @@ impl Control {
             counters,
             latency: tokio::sync::Mutex::new(latency),
             ports,
-            alarms: Mutex::default(),
             audit,
+            workers,
+            pools,
+            monitor,
             changing: tokio::sync::Mutex::new(()),
             reading: Arc::new(()),
             looking: tokio::sync::Mutex::new(()),
@@ -109,7 +137,7 @@ impl Control {
     }
 
     /// Does something with the editor on another thread: it may be busy, and it may take its time.
-    async fn with_editor<T: Send + 'static>(
+    pub(super) async fn with_editor<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Editor) -> T + Send + 'static,
     ) -> Result<T, ControlError> {
@@ -150,9 +178,12 @@ impl Control {
     /// are made: a view made later cannot reach what is freed here.
     pub fn collect(&self) {
         let reading = Arc::strong_count(&self.reading) > 1;
-        if let Ok(mut editor) = self.editor.try_lock() {
-            editor.collect(reading);
-        }
+        self.try_with_editor(|editor| editor.collect(reading));
+    }
+
+    /// Does something brief with the editor, unless it is busy.
+    pub(super) fn try_with_editor<T>(&self, work: impl FnOnce(&mut Editor) -> T) -> Option<T> {
+        self.editor.try_lock().ok().map(|mut editor| work(&mut editor))
     }
 
     /// Who changed what; also for orders of other kinds that somebody may ask about later.
@@ -185,6 +216,7 @@ impl Control {
             Err(error) => Err(error),
         };
         systemd::ready(&self.summary());
+        self.monitor.reloaded(&outcome);
         match &outcome {
             Ok(report) => {
                 let difference = &report.softwires;
@@ -458,16 +490,10 @@ impl Control {
     pub fn stats(&self) -> Value {
         let snapshot = self.snapshots.load();
         let mut stats = stats_json(&self.counters, (self.ports)(), snapshot.table.len());
-        let alarms = self.look_for_alarms().to_json();
-        add_links(&mut stats, alarms, Side::BOTH.map(|side| snapshot.next_hops(side)));
+        self.watch_over();
+        let next_hops = Side::BOTH.map(|side| snapshot.next_hops(side));
+        add_links(&mut stats, self.monitor.raised(), next_hops);
         stats
-    }
-
-    /// Takes note of what is wrong on the links now; the log hears what is new.
-    pub(super) fn look_for_alarms(&self) -> MutexGuard<'_, AlarmBook> {
-        let mut book = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        book.update(self.snapshots.load().alarms(), SystemTime::now());
-        book
     }
 
     /// All latency recorded since the start. A worker that does not answer in time is left out
@@ -482,7 +508,11 @@ impl Control {
         while readers.iter_mut().filter_map(|reader| (!reader.collect()).then_some(())).count() > 0
         {
             if Instant::now() > deadline {
-                tracing::warn!("a worker did not hand over its latency histograms: is it stopped?");
+                // When it is known to be stopped, that is in the log.
+                if self.health().is_live() {
+                    let words = "a worker did not hand over its latency histograms: is it stopped?";
+                    tracing::warn!("{words}");
+                }
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -22,7 +22,6 @@ use super::editor::Editor;
 use super::error::ControlError;
 use super::fallback;
 use super::journal::default_path;
-use super::links;
 use super::nodes;
 use super::ports::{self, Ports};
 use super::service::Service;
@@ -55,10 +54,6 @@ where
         tracing::warn!("{warning}");
     }
     let instance = config.instance.clone();
-    let mut names = vec![format!("external ({})", config.external.port)];
-    if !config.on_a_stick() {
-        names.push(format!("internal ({})", config.internal.port));
-    }
     let idle = config.workers.idle;
     prepare_for_crashes(&instance);
     let socket = Socket::bind(&instance.control_socket)?;
@@ -89,10 +84,14 @@ where
         cpus::named(&cpus.control),
         socket.path().display(),
     );
-    let instruments =
-        Instruments { counters: crew.counters(), latency, ports: ports::reader(ports.monitors()) };
+    let instruments = Instruments {
+        counters: crew.counters(),
+        latency,
+        ports: ports::reader(ports.monitors()),
+        workers: crew.workers(),
+        pools: ports.pools(),
+    };
     let control = Arc::new(Control::new(editor, instruments));
-    let links = links::watch(names.into_iter().zip(ports.monitors()).collect());
     let ended = crew.ended();
     let api = serve_api(Arc::clone(&control));
     let watchdog = systemd::feed_watchdog(crew.progress());
@@ -102,7 +101,6 @@ where
         tokio::select! {
             () = is_told => {}
             never = watchdog => match never {},
-            never = links => match never {},
             ended = api => if let Err(error) = ended {
                 tracing::error!("stopping: {error}");
             },

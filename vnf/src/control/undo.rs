@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
@@ -306,6 +306,7 @@ impl Editor {
             configure_log(&config);
         }
         self.config = config;
+        self.loaded = SystemTime::now();
         *self.leases.write().unwrap_or_else(std::sync::PoisonError::into_inner) = leases;
         self.announce(order, &changes);
         Ok(())

@@ -11,7 +11,7 @@ pub(super) fn of(snapshot: &Snapshot) -> Vec<Alarm> {
     let duplicates = snapshot.neighbours.own().iter().filter_map(|(side, own)| {
         let text = format!("{} has it too", own.duplicate()?);
         let about = own.address().to_string();
-        Some(Alarm { kind: AlarmKind::DuplicateAddress, side: *side, about, text })
+        Some(Alarm { kind: AlarmKind::DuplicateAddress, side: Some(*side), about, text })
     });
     silent.chain(duplicates).collect()
 }
@@ -39,7 +39,7 @@ fn silent_next_hops(snapshot: &Snapshot, side: Side) -> Option<Alarm> {
         }
         Some(hop) => (AlarmKind::NextHopFallback, format!("packets go to {}", hop.address())),
     };
-    Some(Alarm { kind, side, about: silent.join(", "), text })
+    Some(Alarm { kind, side: Some(side), about: silent.join(", "), text })
 }
 
 /// How a side's next hops are.
@@ -118,7 +118,7 @@ mod tests {
         let own = snapshot.neighbours.own_address("2001:db8:1::1".parse().unwrap()).unwrap();
         own.collides(MAC);
         assert_eq!(names(&snapshot), [("duplicate-address", "2001:db8:1::1".to_owned())]);
-        assert_eq!(snapshot.alarms()[0].side, Side::Internal);
+        assert_eq!(snapshot.alarms()[0].side, Some(Side::Internal));
         assert_eq!(snapshot.alarms()[0].text, "02:00:00:00:00:09 has it too");
     }
 }

@@ -29,6 +29,10 @@ impl<P: FramePool> Relay<P> {
             }
         }
         for side in Side::BOTH {
+            // A question tells the neighbour who asks. Silence ends without answers to them.
+            if cx.snapshot.is_silent(side) {
+                continue;
+            }
             for hop in neighbours.next_hops(side).iter().filter(|hop| hop.is_due(cx.now)) {
                 let sent = self.ask(cx, hop.address());
                 self.note(side, sent);

@@ -51,6 +51,9 @@ impl<P: FramePool> Relay<P> {
             let is_news = next_hop.is_some() || is_reply && to_us;
             return if is_news { Verdict::Consume } else { Verdict::Ignore(IgnoreReason::Arp) };
         }
+        if cx.snapshot.is_silent(Side::External) {
+            return Verdict::Consume;
+        }
         let link = &settings.link;
         let reply = Arp {
             operation: arp::Operation::Reply,

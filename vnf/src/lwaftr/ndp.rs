@@ -114,6 +114,9 @@ impl<P: FramePool> Relay<P> {
         if !cx.snapshot.is_own_ipv6(target) {
             return Verdict::Ignore(IgnoreReason::Ndp);
         }
+        if cx.snapshot.is_silent(Side::Internal) {
+            return Verdict::Consume;
+        }
         // BR addresses are anycast: another relay may have them too.
         let is_anycast = cx.snapshot.is_br(target);
         if is_probe && is_anycast {

@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -45,6 +45,8 @@ pub(super) struct Neighbours {
     next_hops: [Box<[Arc<Hop>]>; 2],
     own: Box<[(Side, Arc<OwnAddress>)]>,
     groups: Box<[Arc<Group>]>,
+    /// Sides on which routers are to turn away; written by the control side.
+    silenced: Arc<[AtomicBool; 2]>,
 }
 
 impl Neighbours {
@@ -73,7 +75,18 @@ impl Neighbours {
             ],
             own: own.collect(),
             groups: Group::all(listening, &internal.link, old.map_or(&[], |old| &old.groups)),
+            silenced: old.map(|old| Arc::clone(&old.silenced)).unwrap_or_default(),
         }
+    }
+
+    /// From now on, should this side be silent?
+    pub(super) fn silence(&self, side: Side, silent: bool) {
+        self.silenced[side.index()].store(silent, Relaxed);
+    }
+
+    /// Should it?
+    pub(super) fn is_silenced(&self, side: Side) -> bool {
+        self.silenced[side.index()].load(Relaxed)
     }
 
     /// The next hops that are to be asked for, the preferred one first.

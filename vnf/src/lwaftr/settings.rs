@@ -170,6 +170,8 @@ pub struct Policy {
     pub allow_source_route: bool,
     /// Networks that are no source and no destination (P3).
     pub martians: Vec<Ipv4Net>,
+    /// Say nothing on a side while the other one cannot forward (N1, N2).
+    pub stop_answering_when_down: bool,
     /// Source of ICMPv4 that we make; the first external address unless given (I5).
     pub icmpv4_source: Option<Ipv4Addr>,
     /// Rates of what we send of our own accord (I6), in packets per second; 0 is never.
@@ -368,6 +370,7 @@ impl Default for Policy {
             icmpv4_rate: 0,
             allow_source_route: false,
             martians: default_martians(),
+            stop_answering_when_down: false,
             icmpv4_source: None,
             rates: Rates::default(),
         }

@@ -163,6 +163,17 @@ impl Snapshot {
         alarms::next_hops(self, side)
     }
 
+    /// Tells a side to be silent, or not any more, for as long as the policy says
+    /// `stop-answering-when-down`; the snapshots that follow this one are told as well.
+    pub fn silence(&self, side: Side, silent: bool) {
+        self.neighbours.silence(side, silent);
+    }
+
+    /// Shall neighbours on this side hear nothing of us, so that they turn to another relay?
+    pub(super) fn is_silent(&self, side: Side) -> bool {
+        self.settings.policy.stop_answering_when_down && self.neighbours.is_silenced(side)
+    }
+
     /// The link of one side.
     pub(super) fn link(&self, side: Side) -> &super::settings::Link {
         match side {

@@ -1,16 +1,43 @@
 //! Alarms: what somebody should look after, from when it begins until it is over. Each kind stands
-//! here once; its name, meaning and remedy in logs, statistics and documentation derive from it.
+//! here once; its name, severity, meaning and remedy in logs, statistics, metrics and documentation
+//! derive from it. RFC 8632 has the ideas.
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::side::Side;
 use crate::wire::MacAddr;
 
+/// How bad it is, as RFC 8632 tells severities apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It may become worse.
+    Warning,
+    /// Something is not as it should be; traffic is carried.
+    Minor,
+    /// Some traffic is not carried, or soon will not be.
+    Major,
+    /// A side, or a worker, carries nothing.
+    Critical,
+}
+
+impl Severity {
+    /// Its name in JSON and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Minor => "minor",
+            Self::Major => "major",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 macro_rules! alarms {
-    ($($(#[doc = $text:literal])+ $variant:ident = $key:literal, $remedy:literal;)+) => {
+    ($($(#[doc = $text:literal])+ $variant:ident = $key:literal, $severity:ident, $remedy:literal;)+) => {
         /// What is wrong.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum AlarmKind { $($(#[doc = $text])+ $variant,)+ }
@@ -19,10 +46,19 @@ macro_rules! alarms {
             /// All of them, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
             /// Its name in statistics and logs.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $key),+ }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity),+ }
             }
 
             /// What it means, for people.
@@ -42,14 +78,41 @@ macro_rules! alarms {
 
 alarms! {
     /// No next hop of the side has answered three questions in a row (N3).
-    NextHopUnresolved = "next-hop-unresolved",
+    NextHopUnresolved = "next-hop-unresolved", Critical,
         "is the router up, and on this link and VLAN? does it have this address?";
     /// The preferred next hop does not answer, and another one of the list is used (N3).
-    NextHopFallback = "next-hop-fallback",
+    NextHopFallback = "next-hop-fallback", Warning,
         "is that router up, and on this link and VLAN?";
+    /// The port's link is down.
+    LinkDown = "link-down", Critical,
+        "is the cable in, and is the other end up?";
     /// Another station has an address of ours (N1, N2).
-    DuplicateAddress = "duplicate-address",
+    DuplicateAddress = "duplicate-address", Major,
         "find the station with this MAC address and take the address away from one of the two";
+    /// More frames a second are dropped for a reason than `alarms.drop-rate` or `drop-rates` allow.
+    DropRate = "drop-rate", Minor,
+        "`lwaftr stats --examples` shows what the reason means, and such a frame";
+    /// ICMP errors or answers are held back by a rate limit (I6).
+    RateLimiterActive = "rate-limiter-active", Warning,
+        "an attack, a scan or a routing loop? `lwaftr stats --examples` shows frames; limits are in [policy]";
+    /// The port loses frames before a worker sees them: its ring is full, or no buffer is free.
+    PortMissesPackets = "port-misses-packets", Major,
+        "is a worker overloaded? more workers, or less traffic for this relay";
+    /// Few packet buffers are free.
+    MempoolLow = "mempool-low", Major,
+        "who holds them? frames that wait (held-packets), or a port that does not send";
+    /// A worker makes no progress: nothing is forwarded on its queues.
+    WorkerStalled = "worker-stalled", Critical,
+        "is the process stopped, or its CPU taken by something else? restart it, and report its log";
+    /// A worker is busy nearly all the time.
+    WorkerOverloaded = "worker-overloaded", Major,
+        "more workers (workers.cpus), or less traffic for this relay";
+    /// The binding table is older than `alarms.table-age`.
+    TableStale = "table-stale", Minor,
+        "is what provisions softwires still at work?";
+    /// The last reload was refused: what runs is not what the files say.
+    ReloadFailed = "reload-failed", Major,
+        "`lwaftr check` says what is wrong with the files; mend them and `lwaftr reload`";
 }
 
 /// Something that is wrong: `kind`, `side` and `about` tell one alarm from another.
@@ -57,17 +120,25 @@ alarms! {
 pub struct Alarm {
     /// What.
     pub kind: AlarmKind,
-    /// On which link.
-    pub side: Side,
-    /// With which addresses.
+    /// On which link; none when it is about the whole instance.
+    pub side: Option<Side>,
+    /// With which addresses, reason, pool or worker.
     pub about: String,
     /// What it comes to.
     pub text: String,
 }
 
 impl Alarm {
-    fn is_same(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.kind, self.side, &self.about) == (other.kind, other.side, &other.about)
+    }
+
+    /// "external, 192.0.2.254"
+    pub(super) fn place(&self) -> String {
+        match self.side {
+            Some(side) => format!("{side}, {}", self.about),
+            None => self.about.clone(),
+        }
     }
 
     /// As JSON, with the time it was raised if that is known.
@@ -75,76 +146,22 @@ impl Alarm {
     pub fn to_json(&self, since: Option<SystemTime>) -> Value {
         let mut json = json!({
             "name": self.kind.name(),
-            "side": self.side.name(),
+            "severity": self.kind.severity().name(),
+            "side": self.side.map(Side::name),
             "about": self.about,
             "text": self.text,
             "remedy": self.kind.remedy(),
         });
-        if let Some(since) = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()) {
-            json["since"] = since.as_secs().into();
+        if let Some(since) = since {
+            json["since"] = seconds(since).into();
         }
         json
     }
 }
 
-/// The alarms that are raised, each since when; logs what is new about them.
-#[derive(Debug, Default)]
-pub struct AlarmBook(Vec<(Alarm, SystemTime)>);
-
-impl AlarmBook {
-    /// Takes note of what is wrong now.
-    pub fn update(&mut self, alarms: Vec<Alarm>, now: SystemTime) {
-        self.0.retain(|(raised, since)| {
-            let stays = alarms.iter().any(|alarm| alarm.is_same(raised));
-            if !stays {
-                let Alarm { kind, side, about, .. } = raised;
-                let lasted = now.duration_since(*since).unwrap_or_default().as_secs();
-                tracing::info!(
-                    "alarm cleared: {}: {side}, {about}; it lasted {lasted} s",
-                    kind.name()
-                );
-            }
-            stays
-        });
-        for alarm in alarms {
-            match self.0.iter_mut().find(|(raised, _)| raised.is_same(&alarm)) {
-                Some((raised, _)) => *raised = alarm,
-                None => {
-                    let Alarm { kind, side, about, text } = &alarm;
-                    let (name, remedy) = (kind.name(), kind.remedy());
-                    tracing::warn!("alarm: {name}: {side}, {about}: {text}: {remedy}");
-                    self.0.push((alarm, now));
-                }
-            }
-        }
-    }
-
-    /// Those that are raised, as JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        self.0.iter().map(|(alarm, since)| alarm.to_json(Some(*since))).collect()
-    }
-}
-
-/// The alarms in the JSON of statistics, for people; empty when there are none.
-pub(super) fn alarms_text(alarms: &Value, now: SystemTime) -> String {
-    let mut text = String::new();
-    for alarm in alarms.as_array().into_iter().flatten() {
-        let word = |key: &str| alarm[key].as_str().unwrap_or_default();
-        let since = alarm["since"].as_u64().map(|since| UNIX_EPOCH + Duration::from_secs(since));
-        let lasted = since.and_then(|since| now.duration_since(since).ok());
-        let lasted =
-            lasted.map_or_else(String::new, |lasted| format!(" for {} s", lasted.as_secs()));
-        text += &format!(
-            "ALARM{lasted}: {}: {}, {}: {}: {}\n",
-            word("name"),
-            word("side"),
-            word("about"),
-            word("text"),
-            word("remedy"),
-        );
-    }
-    text
+/// Since 1970.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// How a next hop is.
@@ -171,34 +188,5 @@ impl NextHopStatus {
             "answers": answers,
             "in-use": in_use,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn alarm(kind: AlarmKind, text: &str) -> Alarm {
-        let about = "192.0.2.1".to_owned();
-        Alarm { kind, side: Side::External, about, text: text.to_owned() }
-    }
-
-    #[test]
-    fn an_alarm_lasts_from_its_first_sight_to_its_end() {
-        let (first, second) = (AlarmKind::DuplicateAddress, AlarmKind::NextHopUnresolved);
-        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        let mut book = AlarmBook::default();
-        book.update(vec![alarm(first, "one")], at(10));
-        book.update(vec![alarm(first, "other"), alarm(second, "")], at(20));
-        let json = book.to_json();
-        assert_eq!((&json[0]["since"], &json[0]["text"]), (&10.into(), &"other".into()));
-        assert_eq!((&json[1]["since"], &json[1]["name"]), (&20.into(), &second.name().into()));
-        let text = alarms_text(&json, at(25));
-        assert!(text.starts_with("ALARM for 15 s: duplicate-address: external, 192.0.2.1: other"));
-        book.update(vec![alarm(second, "")], at(30));
-        assert_eq!(book.to_json().as_array().unwrap().len(), 1);
-        book.update(vec![], at(40));
-        assert_eq!(book.to_json(), json!([]));
-        assert_eq!(alarms_text(&book.to_json(), at(40)), "");
     }
 }

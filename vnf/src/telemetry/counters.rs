@@ -78,12 +78,12 @@ impl std::ops::AddAssign for PacketBytes {
 }
 
 macro_rules! interface_counters {
-    ($($(#[$doc:meta])+ $field:ident = $key:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $field:ident = $key:literal,)+) => {
         /// What one worker counts about one interface. Cache lines of its own.
         #[derive(Debug)]
         #[repr(align(128))]
         pub struct InterfaceCounters {
-            $($(#[$doc])+ pub $field: Counter,)+
+            $($(#[doc = $doc])+ pub $field: Counter,)+
             /// By [`DropReason`].
             pub drops: [PacketCounter; DropReason::COUNT],
             /// By [`IgnoreReason`].
@@ -103,7 +103,7 @@ macro_rules! interface_counters {
         /// A reading of an interface's counters, summed over workers.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct InterfaceTotals {
-            $($(#[$doc])+ pub $field: u64,)+
+            $($(#[doc = $doc])+ pub $field: u64,)+
             /// By [`DropReason`].
             pub drops: [PacketBytes; DropReason::COUNT],
             /// By [`IgnoreReason`].
@@ -132,7 +132,10 @@ macro_rules! interface_counters {
                 }
             }
 
-            /// The plain counters with the names they are reported under, and their meanings.
+            /// What the plain counters of [`Self::named`] mean, for people.
+            pub const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),+)),+];
+
+            /// The plain counters with the names they are reported under.
             #[must_use]
             pub fn named(&self) -> Vec<(&'static str, u64)> {
                 vec![$(($key, self.$field)),+]
@@ -175,6 +178,9 @@ interface_counters! {
 }
 
 impl InterfaceTotals {
+    /// The one among the plain counters that falls as well.
+    pub const HELD: &'static str = "held-packets";
+
     /// Frames of other people's traffic.
     #[must_use]
     pub fn ignored_packets(&self) -> u64 {

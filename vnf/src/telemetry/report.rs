@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use super::alarms::alarms_text;
+use super::alarm_book::alarms_text;
 use super::{
     DropReason, Example, IgnoreReason, InterfaceTotals, NextHopStatus, PacketBytes, WorkerCounters,
 };
@@ -26,6 +26,40 @@ pub struct PortStats {
     pub tx_errors: u64,
     /// What it does of a packet's work, because it was asked to and can.
     pub offloads: &'static [&'static str],
+    /// Its link, where there is one.
+    pub link: Option<LinkStatus>,
+}
+
+/// The state of a port's link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// It carries frames.
+    pub up: bool,
+    /// Its speed in Mbit/s, where known.
+    pub megabits: Option<u32>,
+}
+
+impl PortStats {
+    /// Its counters with the names they are reported under, and what they mean.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64, &'static str); 4] {
+        [
+            ("rx-missed", self.rx_missed, "Frames lost because the receive ring was full."),
+            ("rx-nombuf", self.rx_nombuf, "Frames lost because no buffer was free."),
+            ("rx-errors", self.rx_errors, "Frames that arrived damaged."),
+            ("tx-errors", self.tx_errors, "Frames the port had accepted and then failed to send."),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let counters = self.named().map(|(name, value, _)| (name.to_owned(), value.into()));
+        let mut json: Map<String, Value> = counters.into_iter().collect();
+        json.insert("offloads".to_owned(), self.offloads.into());
+        if let Some(LinkStatus { up, megabits }) = self.link {
+            json.insert("link".to_owned(), json!({"up": up, "megabits": megabits}));
+        }
+        json.into()
+    }
 }
 
 /// The counters as JSON: summed over workers, then of each worker.
@@ -38,20 +72,9 @@ pub fn stats_json<W: Borrow<WorkerCounters>>(
         workers.iter().map(|one| totals(std::slice::from_ref(one))).collect();
     let mut interfaces = Map::new();
     for (side, all) in Side::BOTH.into_iter().zip(totals(workers)) {
-        let PortStats { rx_missed, rx_nombuf, rx_errors, tx_errors, offloads } =
-            ports[side.index()];
         let mut object = interface_json(&all);
         add_examples(&mut object, workers, side);
-        object.insert(
-            "port".to_owned(),
-            json!({
-                "rx-missed": rx_missed,
-                "rx-nombuf": rx_nombuf,
-                "rx-errors": rx_errors,
-                "tx-errors": tx_errors,
-                "offloads": offloads,
-            }),
-        );
+        object.insert("port".to_owned(), ports[side.index()].json());
         interfaces.insert(side.name().to_owned(), object.into());
     }
     let workers: Vec<Value> = each
@@ -75,7 +98,7 @@ pub fn add_links(stats: &mut Value, alarms: Value, next_hops: [Vec<NextHopStatus
 }
 
 /// Both interfaces' counters, summed over these workers.
-fn totals<W: Borrow<WorkerCounters>>(workers: &[W]) -> [InterfaceTotals; 2] {
+pub fn totals<W: Borrow<WorkerCounters>>(workers: &[W]) -> [InterfaceTotals; 2] {
     Side::BOTH.map(|side| {
         let mut totals = InterfaceTotals::default();
         for worker in workers {
@@ -149,7 +172,7 @@ pub fn stats_text(stats: &Value, examples: bool) -> String {
             row("dropped-packets", sides.map(|side| digits(dropped(side))));
         }
     }
-    for name in ["rx-missed", "rx-nombuf", "rx-errors", "tx-errors"] {
+    for (name, ..) in PortStats::default().named() {
         row(&format!("port {name}"), sides.map(|side| number(&side["port"][name])));
     }
     row("port offloads", sides.map(|side| offloads(&side["port"]["offloads"])));
@@ -331,14 +354,14 @@ mod tests {
             assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
         }
         for alarm in AlarmKind::ALL {
-            let (name, meaning) = (alarm.name(), alarm.meaning().trim());
-            let line = format!("| `{name}` | {meaning} | {} |", alarm.remedy());
+            let (name, severity) = (alarm.name(), alarm.severity().name());
+            let (meaning, remedy) = (alarm.meaning().trim(), alarm.remedy());
+            let line = format!("| `{name}` | {severity} | {meaning} | {remedy} |");
             assert!(text.contains(&line), "docs/counters.md lacks the line\n{line}");
         }
         let counters = InterfaceTotals::default().named().into_iter().map(|(name, _)| name);
-        let port =
-            ["rx-missed", "rx-nombuf", "rx-errors", "tx-errors", "offloads", "ignored-packets"];
-        for name in counters.chain(port) {
+        let port = PortStats::default().named().into_iter().map(|(name, ..)| name);
+        for name in counters.chain(port).chain(["offloads", "ignored-packets"]) {
             assert!(text.contains(&format!("`{name}`")), "docs/counters.md lacks {name}");
         }
     }

@@ -66,6 +66,7 @@ pub struct Worker<P: FramePool, R, T, C> {
 pub struct Progress {
     stop: AtomicBool,
     rounds: AtomicU64,
+    busy: AtomicU64,
 }
 
 impl Progress {
@@ -78,6 +79,17 @@ impl Progress {
     #[must_use]
     pub fn rounds(&self) -> u64 {
         self.rounds.load(Relaxed)
+    }
+
+    /// Nanoseconds spent in rounds that brought frames: a poller's share of the time that is work.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.busy.load(Relaxed)
+    }
+
+    /// Only the worker itself may call this; another thread's addition could be lost.
+    fn work(&self, nanoseconds: u64) {
+        self.busy.store(self.busy.load(Relaxed).wrapping_add(nanoseconds), Relaxed);
     }
 }
 
@@ -105,7 +117,8 @@ where
     fn round(&mut self, burst: &mut Burst<P::Frame>, next_tick: &mut u64) -> usize {
         let Self { relay, snapshot, clock, latency, .. } = self;
         let snapshot = self.reader.quiescent(|| snapshot.load());
-        let mut turn = Turn { relay, snapshot, clock, latency };
+        let mut turn = Turn { relay, snapshot, clock, latency, until: 0 };
+        let began;
         let received = match &mut self.ports {
             Ports::Two(external, internal) => {
                 let (from_external, to_external) = (&mut external.0, &mut external.1);
@@ -114,7 +127,7 @@ where
                     external: send(relay, Side::External, to_external, even_nothing),
                     internal: send(relay, Side::Internal, to_internal, even_nothing),
                 };
-                turn.timers(next_tick, &mut send);
+                began = turn.timers(next_tick, &mut send);
                 turn.serve(Side::External, from_external, burst, &mut send)
                     + turn.serve(Side::Internal, from_internal, burst, &mut send)
             }
@@ -123,10 +136,13 @@ where
                     external: send(relay, Side::External, to, even_nothing),
                     internal: send(relay, Side::Internal, to, even_nothing),
                 };
-                turn.timers(next_tick, &mut send);
+                began = turn.timers(next_tick, &mut send);
                 turn.serve(Side::External, from, burst, &mut send)
             }
         };
+        if received > 0 {
+            self.progress.work(turn.until.saturating_sub(began));
+        }
         self.latency.exchange();
         received
     }
@@ -155,6 +171,8 @@ struct Turn<'a, P: FramePool, C> {
     snapshot: &'a Snapshot,
     clock: &'a C,
     latency: &'a mut LatencyRecorder,
+    /// When the last burst of this round was done with.
+    until: u64,
 }
 
 impl<P: FramePool, C: Clock> Turn<'_, P, C> {
@@ -180,6 +198,7 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
         self.relay.receive(side, self.snapshot, start, burst);
         let left = send(self.relay, false);
         let end = self.clock.now();
+        self.until = end;
         let took = end.saturating_sub(start);
         for since in self.relay.take_waits() {
             self.latency.record(LatencyKind::Held, end.saturating_sub(since), 1);
@@ -196,14 +215,19 @@ impl<P: FramePool, C: Clock> Turn<'_, P, C> {
         received
     }
 
-    /// Runs the timers when it is time to.
+    /// Runs the timers when it is time to; returns the time.
     #[inline]
-    fn timers(&mut self, next: &mut u64, send: &mut impl FnMut(&mut Relay<P>, bool) -> Departures) {
+    fn timers(
+        &mut self,
+        next: &mut u64,
+        send: &mut impl FnMut(&mut Relay<P>, bool) -> Departures,
+    ) -> u64 {
         let now = self.clock.now();
         if now >= *next {
             *next = now + TICK;
             self.relay.tick(self.snapshot, now);
             send(self.relay, true);
         }
+        now
     }
 }

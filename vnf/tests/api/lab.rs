@@ -47,6 +47,7 @@ fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         counters: vec![counters],
         latency: vec![],
         ports: Box::new(|| [PortStats { rx_missed: 3, ..PortStats::default() }; 2]),
+        ..Instruments::default()
     };
     let control = Arc::new(Control::new(editor, instruments));
     let addresses: Vec<String> = api.addresses().iter().map(ToString::to_string).collect();

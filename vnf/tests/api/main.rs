@@ -3,6 +3,7 @@
 
 mod access;
 mod lab;
+mod well_being;
 
 /// Not a test: what [`lab::Instance`] starts. Serves until it is killed.
 #[test]

@@ -84,7 +84,10 @@ fn n1_somebody_else_with_our_address_is_an_alarm_and_counted() {
     }
     let alarms = lab.alarms();
     assert_eq!(alarms.len(), 1, "{alarms:?}");
-    assert_eq!((alarms[0].kind, alarms[0].side), (AlarmKind::DuplicateAddress, Side::External));
+    assert_eq!(
+        (alarms[0].kind, alarms[0].side),
+        (AlarmKind::DuplicateAddress, Some(Side::External))
+    );
     assert_eq!(alarms[0].about, EXTERNAL.to_string());
     // What comes back of our own words is no conflict.
     lab.frame(Side::External, &who_has((MACS[0], EXTERNAL), EXTERNAL)).ignored("arp");
@@ -117,7 +120,10 @@ fn n2_a_conflict_is_an_alarm() {
     outcome.consumed();
     let alarms = lab.alarms();
     assert_eq!(alarms.len(), 1, "{alarms:?}");
-    assert_eq!((alarms[0].kind, alarms[0].side), (AlarmKind::DuplicateAddress, Side::Internal));
+    assert_eq!(
+        (alarms[0].kind, alarms[0].side),
+        (AlarmKind::DuplicateAddress, Some(Side::Internal))
+    );
     // BR addresses are anycast: others may have them.
     let other = advertisement(BR1, ALL_NODES, BR1, STRANGER, 0);
     let other = frame(STRANGER, group_mac(ALL_NODES), None, 0x86dd, &other);

@@ -242,6 +242,11 @@ impl Lab {
         self.session.snapshot().alarms()
     }
 
+    /// Tells a side to be silent, as the control side does, or not any more.
+    pub(crate) fn silence(&self, side: Side, silent: bool) {
+        self.session.snapshot().silence(side, silent);
+    }
+
     /// What a relay of one's own can be given.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.settings.clone(), self.table.clone())

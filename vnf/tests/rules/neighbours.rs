@@ -48,6 +48,63 @@ fn n1_proxy_arp_answers_for_the_tables_addresses() {
     lab.frame(Side::External, &who_has((STRANGER, STRANGER4), UNKNOWN)).ignored("arp");
 }
 
+const TURN_AWAY: &str = "stop-answering-when-down = true";
+
+#[test]
+fn n1_a_silent_side_does_not_answer_arp() {
+    let request = who_has((STRANGER, STRANGER4), EXTERNAL);
+    let mut lab = Lab::configured(|config| {
+        config.policy = TURN_AWAY.into();
+        config.external = "proxy-arp = true".into();
+    });
+    lab.silence(Side::Internal, true);
+    lab.frame(Side::External, &request)
+        .answered(&is_at((MACS[0], EXTERNAL), (STRANGER, STRANGER4)));
+    lab.silence(Side::External, true);
+    lab.frame(Side::External, &request).consumed();
+    lab.frame(Side::External, &who_has((STRANGER, STRANGER4), SHARED)).consumed();
+    // It forwards what comes, and hears what others say.
+    lab.internet_sends(&to_alice()).forwarded(&[&at_alice(&to_alice().aged())]);
+    lab.frame(Side::External, &who_has((STRANGER, EXTERNAL), STRANGER4)).consumed();
+    assert_eq!(lab.alarms().len(), 1);
+    lab.silence(Side::External, false);
+    lab.frame(Side::External, &request)
+        .answered(&is_at((MACS[0], EXTERNAL), (STRANGER, STRANGER4)));
+    // Only where the policy says so.
+    let mut lab = Lab::new();
+    lab.silence(Side::External, true);
+    lab.frame(Side::External, &request)
+        .answered(&is_at((MACS[0], EXTERNAL), (STRANGER, STRANGER4)));
+}
+
+#[test]
+fn n2_a_silent_side_does_not_answer_solicitations() {
+    let mut lab = Lab::with_policy(TURN_AWAY);
+    lab.silence(Side::Internal, true);
+    for target in [INTERNAL, LINK_LOCAL, BR1] {
+        lab.frame(Side::Internal, &solicit(target, Some(STRANGER))).consumed();
+    }
+    lab.silence(Side::Internal, false);
+    let answer = advertisement(BR1, STRANGER6, BR1, MACS[1], SOLICITED);
+    let answer = frame(MACS[1], STRANGER, None, 0x86dd, &answer);
+    lab.frame(Side::Internal, &solicit(BR1, Some(STRANGER))).answered(&answer);
+}
+
+#[test]
+fn n3_a_silent_side_does_not_ask_for_its_next_hops() {
+    let mut lab = Lab::configured(|config| {
+        config.policy = TURN_AWAY.into();
+        config.ask_for_next_hops();
+    });
+    lab.silence(Side::Internal, true);
+    let [external, internal] = questions().map(|question| vec![question]);
+    assert_eq!(lab.wait(0).sent, external);
+    lab.silence(Side::External, true);
+    assert_eq!(lab.wait(60_000).sent, []);
+    lab.silence(Side::Internal, false);
+    assert_eq!(lab.wait(10).sent, internal);
+}
+
 #[test]
 fn n1_arp_that_contradicts_itself_is_malformed() {
     let mut lab = Lab::new();

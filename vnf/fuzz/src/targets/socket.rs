@@ -110,6 +110,7 @@ fn serve(path: &Path, journal: &Path, socket: &Socket) {
         counters: vec![Arc::new(WorkerCounters::default())],
         latency: vec![latency],
         ports: Box::new(|| [PortStats::default(); 2]),
+        ..Instruments::default()
     };
     let control = Arc::new(Control::new(editor, instruments));
     Service::new().unwrap().run(control, socket, false, std::future::pending()).unwrap();
