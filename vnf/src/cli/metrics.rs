@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub fn run(args: Args) -> Result<(), Failure> {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let answer = args.target.connect()?.ask(Request::Metrics)?;
     print(answer["text"].as_str().unwrap_or_default()).map(|_| ())
 }

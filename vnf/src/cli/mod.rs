@@ -152,7 +152,7 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Health(args) => health::run(args),
         Verb::Drain(args) => health::drain(args),
         Verb::Undrain(args) => health::undrain(args),
-        Verb::Metrics(args) => metrics::run(args),
+        Verb::Metrics(args) => metrics::run(&args),
         Verb::Completions(args) => generated::completions(args),
         Verb::Man(args) => generated::man(args),
     }

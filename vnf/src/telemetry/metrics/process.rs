@@ -12,7 +12,7 @@ pub(super) fn add(families: &mut Families) {
     }
 }
 
-/// `HugetlbPages:	  4096 kB`
+/// `HugetlbPages:   4096 kB`
 fn huge_pages(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("HugetlbPages:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""What does load on the management API cost the workers?
+
+One relay, one worker under traffic that never ends (net_pcap), a table of a million softwires. Windows
+without load and windows with it take turns: 100 requests a second for statistics, the whole table
+read page by page, a scrape of the metrics each second. What counts is frames per CPU-second of the
+worker's thread, so that a machine with little to spare does not decide; the answer is the ratio of
+the medians.
+
+    benches/api_load.py target/release/lwaftr [--seconds 3] [--windows 5] [--softwires 1000000]
+"""
+
+import argparse
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+PAGE = 1000
+NAME = f"api-load-{os.getpid()}"
+INSTANCE = f"/restconf/data/ietf-softwire-br:br-instances/binding/bind-instance={NAME}"
+TABLE = f"{INSTANCE}/binding-table/binding-entry"
+
+
+def write_files(program, directory, softwires, port):
+    """A generated table, and its traffic for ever on both sides."""
+    made = ["generate", "--flows", "2048", "--softwires", str(softwires), "--out", directory]
+    subprocess.run([program, *made], check=True, stdout=subprocess.DEVNULL)
+    config = directory / "lwaftr.toml"
+    text = config.read_text(encoding="utf-8")
+    for number, side in enumerate(["external", "internal"]):
+        old = f"net_null{number},no-rx=1"
+        assert old in text, text
+        text = text.replace(old, f"net_pcap{number},rx_pcap={directory}/{side}.pcap,infinite_rx=1")
+    config.write_text(f"""{text}
+[instance]
+name = "{NAME}"
+control-socket = "{directory}/sock"
+[workers]
+idle = "poll"
+[api]
+listen = "127.0.0.1:{port}"
+socket = "{directory}/api.sock"
+""", encoding="utf-8")
+
+
+def worker(pid):
+    """The worker's thread."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("worker-"):
+            return int(task.name)
+    sys.exit("the relay has no worker")
+
+
+def worker_cpu(pid):
+    """CPU seconds of the worker's thread, as the scheduler counts them."""
+    schedstat = Path(f"/proc/{pid}/task/{worker(pid)}/schedstat")
+    return int(schedstat.read_text().split()[0]) / 1e9
+
+
+class Client:
+    """A connection that stays."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def get(self, path):
+        self.connection.request("GET", path)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
+
+class Load:
+    """What is asked of the API while `on`."""
+
+    def __init__(self, port, pages):
+        self.on = threading.Event()
+        self.done = {"statistics": 0, "pages": 0, "scrapes": 0}
+        works = [self.paced("statistics", "/api/stats", 0.01), self.paced("scrapes", "/metrics", 1.0)]
+        if pages:
+            works.append(self.pages)
+        for work in works:
+            threading.Thread(target=work, args=(Client(port),), daemon=True).start()
+
+    def paced(self, name, path, period):
+        def work(client):
+            due = time.monotonic()
+            while True:
+                self.on.wait()
+                due = max(due + period, time.monotonic() - 0.1)
+                time.sleep(max(0, due - time.monotonic()))
+                if not self.on.is_set():
+                    continue
+                status, _ = client.get(path)
+                assert status == 200, (path, status)
+                self.done[name] += 1
+        return work
+
+    def pages(self, client):
+        offset = 0
+        while True:
+            self.on.wait()
+            status, body = client.get(f"{TABLE}?limit={PAGE}&offset={offset}")
+            entries = json.loads(body)["ietf-softwire-br:binding-entry"] if status == 200 else []
+            offset = offset + PAGE if len(entries) == PAGE else 0
+            self.done["pages"] += 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("program", type=Path)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--windows", type=int, default=5)
+    parser.add_argument("--softwires", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        write_files(arguments.program.resolve(), directory, arguments.softwires, port)
+        environment = dict(os.environ, STATE_DIRECTORY=str(directory / "state"))
+        command = [arguments.program.resolve(), "run", directory / "lwaftr.toml"]
+        with open(directory / "log", "wb") as log:
+            relay = subprocess.Popen(command, stderr=log, env=environment)
+        try:
+            measure(arguments, relay, port, directory)
+        finally:
+            relay.terminate()
+            relay.wait()
+
+
+def measure(arguments, relay, port, directory):
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            status, _ = Client(port).get("/api/status")
+            break
+        except OSError:
+            if relay.poll() is not None or time.monotonic() > deadline:
+                sys.exit((directory / "log").read_text())
+            time.sleep(0.1)
+    # Clients share the control side's CPUs, as on a relay that is operated from elsewhere they
+    # would have none of the workers'.
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus - os.sched_getaffinity(worker(relay.pid)) or cpus)
+    client = Client(port)
+    pages, _ = client.get(f"{TABLE}?limit=1&offset=0")
+    load = Load(port, pages == 200)
+
+    def window(busy):
+        if busy:
+            load.on.set()
+        time.sleep(0.3)
+        before, frames = worker_cpu(relay.pid), forwarded(client)
+        time.sleep(arguments.seconds)
+        after, more = worker_cpu(relay.pid), forwarded(client)
+        load.on.clear()
+        time.sleep(0.1)
+        return (more - frames) / (after - before)
+
+    window(False)
+    rates = {False: [], True: []}
+    for _ in range(arguments.windows):
+        for busy in (False, True):
+            rates[busy].append(window(busy))
+    quiet, loaded = (statistics.median(rates[busy]) for busy in (False, True))
+    seconds = arguments.windows * (arguments.seconds + 0.3)
+    done = {name: round(count / seconds, 1) for name, count in load.done.items()}
+    print(f"per CPU-second of the worker: {quiet / 1e6:.3f} Mpps without load, {loaded / 1e6:.3f} with")
+    print(f"load, a second: {done}" + ("" if pages == 200 else "; the table was not read: no RESTCONF"))
+    print(f"ratio {loaded / quiet:.4f}")
+
+
+def forwarded(client):
+    _, body = client.get("/api/stats")
+    sides = json.loads(body)["interfaces"].values()
+    return sum(side["forwarded-packets"] + side["hairpinned-packets"] for side in sides)
+
+
+if __name__ == "__main__":
+    main()
