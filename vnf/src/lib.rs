@@ -6,12 +6,14 @@
 pub mod api;
 #[cfg(feature = "dpdk")]
 pub mod bench;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod doctor;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod explain;
 pub mod filter;
 pub mod frame;
 pub mod generate;

@@ -15,6 +15,7 @@ mod error;
 mod guard;
 mod listeners;
 mod media;
+mod page;
 mod patient;
 mod routes;
 mod well_being;

@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
+use serde_json::Value;
 
 use super::error::ApiError;
 use super::media::json_answer;
-use super::{Handle, guard, well_being};
+use super::{Handle, guard, page, well_being};
 use crate::config::Role;
 
 /// Who may use a resource.
@@ -41,7 +42,7 @@ impl Routes {
 pub(super) fn all(handle: Handle) -> Router {
     let routes =
         Routes::default().add("/api/status", READ, get(status)).add("/api/stats", READ, get(stats));
-    let Routes(router) = well_being::add(routes);
+    let Routes(router) = page::add(well_being::add(routes));
     router
         .fallback(async || ApiError::not_found("there is no such resource"))
         .layer(from_fn_with_state(handle.clone(), guard::front))
@@ -55,7 +56,11 @@ async fn status(State(handle): State<Handle>) -> Result<Response, ApiError> {
 
 /// The counters, as `lwaftr stats --json` without examples of dropped frames.
 async fn stats(State(handle): State<Handle>) -> Response {
-    let mut stats = handle.control.stats();
+    json_answer("application/json", &without_examples(handle.control.stats()))
+}
+
+/// What subscribers sent is for those who may inspect.
+pub(super) fn without_examples(mut stats: Value) -> Value {
     let sides = stats["interfaces"].as_object_mut().into_iter().flatten();
     for (_, side) in sides {
         for (_, drop) in side["drops"].as_object_mut().into_iter().flatten() {
@@ -64,5 +69,5 @@ async fn stats(State(handle): State<Handle>) -> Response {
             }
         }
     }
-    json_answer("application/json", &stats)
+    stats
 }

@@ -6,11 +6,13 @@ pub mod alarms;
 pub mod audit;
 #[cfg(feature = "dpdk")]
 pub mod bench;
+pub mod capture;
 pub mod check;
 pub mod config;
 mod describe;
 mod distinct;
 pub mod doctor;
+pub mod explain;
 mod failure;
 pub mod generate;
 pub mod generated;
@@ -28,6 +30,7 @@ mod softwire_top;
 pub mod stats;
 pub mod status;
 mod target;
+pub mod top;
 
 pub use failure::Failure;
 pub use target::Target;
@@ -56,6 +59,10 @@ use clap::{Parser, Subcommand};
   lwaftr stats                                 where do packets go?
   lwaftr latency                               how long do they take?
   lwaftr alarms                                what should somebody look after?
+  lwaftr top                                   what is going on right now?
+  lwaftr capture --drops -w drops.pcapng       which packets are dropped, and why?
+  lwaftr explain drops.pcapng --config lwaftr.toml
+                                               how was each of them decided about?
 
 Exit codes: 0 ok, 1 refused or negative answer, 2 usage, 3 no instance answers, 4 internal error.
 "
@@ -94,6 +101,9 @@ pub enum Verb {
     Drain(health::DrainArgs),
     Undrain(health::UndrainArgs),
     Metrics(metrics::Args),
+    Top(top::Args),
+    Capture(capture::Args),
+    Explain(explain::Args),
     Completions(generated::CompletionArgs),
     Man(generated::ManArgs),
 }
@@ -153,6 +163,9 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Drain(args) => health::drain(args),
         Verb::Undrain(args) => health::undrain(args),
         Verb::Metrics(args) => metrics::run(&args),
+        Verb::Top(args) => top::run(args),
+        Verb::Capture(args) => capture::run(args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Completions(args) => generated::completions(args),
         Verb::Man(args) => generated::man(args),
     }

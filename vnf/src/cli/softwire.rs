@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::{ArgGroup, Subcommand, value_parser};
 use jiff::Timestamp;
@@ -148,7 +147,7 @@ struct Show {
 struct LookUp {
     /// IPv4-ADDRESS:PORT, an IPv4 address, or a B4's IPv6 address
     #[arg(value_name = "WHAT")]
-    what: Wanted,
+    what: Lookup,
 
     /// Who had it at that time, like 2026-11-27T12:00:00Z or 2026-11-27T14:00:00+02:00, since when
     /// and until when
@@ -175,27 +174,6 @@ struct List {
     json: bool,
 }
 
-/// What is looked up, as written on the command line.
-#[derive(Debug, Clone, Copy)]
-struct Wanted(Lookup);
-
-impl FromStr for Wanted {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let lookup = if let Ok(socket) = text.parse::<std::net::SocketAddrV4>() {
-            Lookup::Ipv4 { ipv4: *socket.ip(), port: Some(socket.port()) }
-        } else if let Ok(ipv4) = text.parse() {
-            Lookup::Ipv4 { ipv4, port: None }
-        } else if let Ok(b4) = text.parse() {
-            Lookup::B4 { b4 }
-        } else {
-            return Err("expected 203.0.113.7:4711, 203.0.113.7 or 2001:db8::1".to_owned());
-        };
-        Ok(Self(lookup))
-    }
-}
-
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { verb, target } = args;
@@ -205,10 +183,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Verb::Show(Show { ipv4, psid, counters, json }) => {
             show(&target, Request::SoftwireShow { ipv4, psid }, counters, json)
         }
-        Verb::Lookup(LookUp { what: Wanted(lookup), at: Some(at), json, .. }) => {
+        Verb::Lookup(LookUp { what: lookup, at: Some(at), json, .. }) => {
             softwire_history::run(&target, lookup, at, json)
         }
-        Verb::Lookup(LookUp { what: Wanted(lookup), counters, json, .. }) => {
+        Verb::Lookup(LookUp { what: lookup, counters, json, .. }) => {
             show(&target, Request::SoftwireLookup(lookup), counters, json)
         }
         Verb::List(List { counters, json }) => list(&target, counters, json),

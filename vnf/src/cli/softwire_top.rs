@@ -37,7 +37,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let expected = || {
         let [least, most] = [*INTERVALS.start(), *INTERVALS.end()].map(|ms| ms as f64 / 1_000.0);
         format!("expected seconds from {least} to {most}")
@@ -101,7 +101,7 @@ fn table(answer: &Value) -> String {
 }
 
 /// 1234567 as `1.23 M`.
-fn short(number: f64) -> String {
+pub(super) fn short(number: f64) -> String {
     let units = [(1e9, " G"), (1e6, " M"), (1e3, " k")];
     match units.into_iter().find(|(unit, _)| number >= *unit) {
         Some((unit, name)) => format!("{:.2}{name}", number / unit),

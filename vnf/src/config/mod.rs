@@ -31,6 +31,7 @@ pub use difference::{Difference, differences};
 pub use error::{ConfigError, ConfigErrors};
 pub use key::KeyInfo;
 pub use pools::DESCRIPTORS;
+pub(crate) use suggest::nearest;
 pub use tables::{
     ExternalInterface, Idle, Instance, Interface, InternalInterface, LogFormat, SoftwiresConfig,
     Workers,

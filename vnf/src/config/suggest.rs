@@ -1,7 +1,7 @@
 //! "Did you mean": the known name nearest to a wrong one.
 
 /// The known name that a slip of the keyboard could have turned into `name`.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.replace('_', "-").to_lowercase();
     known
         .map(|candidate| (distance(&name, candidate), candidate))

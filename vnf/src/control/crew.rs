@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::clock::TscClock;
 use super::error::ControlError;
 use super::ports::Queues;
+use crate::capture::Slot;
 use crate::dpdk::{DpdkError, DpdkPool, Eal, ThreadRegistration};
 use crate::lwaftr::{Relay, RelayParts, Snapshot};
 use crate::memory::Reader;
@@ -31,6 +32,7 @@ struct Member {
     cpu: usize,
     progress: Arc<Progress>,
     counters: Arc<WorkerCounters>,
+    captures: Slot,
 }
 
 impl Crew {
@@ -58,7 +60,7 @@ impl Crew {
         let (latency, histograms) = LatencyRecorder::new();
         let (counters, progress) = (Arc::<WorkerCounters>::default(), Arc::<Progress>::default());
         let number = self.members.len();
-        let relay = Relay::new(RelayParts {
+        let mut relay = Relay::new(RelayParts {
             pool,
             counters: Arc::clone(&counters),
             worker: number,
@@ -67,6 +69,8 @@ impl Crew {
             announces: true,
             seed: unpredictable(),
         });
+        let captures = Slot::default();
+        relay.watch_captures(Arc::clone(&captures));
         let mut worker = Worker {
             relay,
             ports: queues,
@@ -96,7 +100,7 @@ impl Crew {
                 }
             })
             .map_err(|error| ControlError::internal(format!("worker {number}: {error}")))?;
-        self.members.push(Member { thread, cpu, progress, counters });
+        self.members.push(Member { thread, cpu, progress, counters, captures });
         match readiness.recv() {
             Ok(ready) => ready?,
             Err(_) => {
@@ -119,6 +123,11 @@ impl Crew {
     /// Where each worker is, and how it gets on.
     pub(super) fn workers(&self) -> Vec<(usize, Arc<Progress>)> {
         self.members.iter().map(|member| (member.cpu, Arc::clone(&member.progress))).collect()
+    }
+
+    /// Where each worker looks for captures.
+    pub(super) fn captures(&self) -> Vec<Slot> {
+        self.members.iter().map(|member| Arc::clone(&member.captures)).collect()
     }
 
     /// Notified when a worker ends, for whatever reason.

@@ -14,6 +14,7 @@
 pub mod actor;
 pub mod audit;
 mod binding;
+pub mod capture;
 mod change;
 pub mod client;
 #[cfg(feature = "dpdk")]

@@ -10,12 +10,14 @@
 //! `{"version":1,"part":[...]}`. A connection may carry any number of requests, one after the
 //! other.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::capture::CaptureOptions;
 use super::error::ControlError;
 use super::reload::ReloadOptions;
 use super::row::{Key, Row};
@@ -140,6 +142,8 @@ pub enum Request {
     Undrain,
     /// Everything for Prometheus: `{"text": "..."}`.
     Metrics,
+    /// Frames as they come, leave and are dropped, in parts, until it ends or the client does.
+    Capture(CaptureOptions),
 }
 
 /// What to look up.
@@ -159,6 +163,22 @@ pub enum Lookup {
         /// The B4.
         b4: Ipv6Addr,
     },
+}
+
+impl FromStr for Lookup {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(socket) = text.parse::<SocketAddrV4>() {
+            Ok(Self::Ipv4 { ipv4: *socket.ip(), port: Some(socket.port()) })
+        } else if let Ok(ipv4) = text.parse() {
+            Ok(Self::Ipv4 { ipv4, port: None })
+        } else if let Ok(b4) = text.parse() {
+            Ok(Self::B4 { b4 })
+        } else {
+            Err("expected 203.0.113.7:4711, 203.0.113.7 or 2001:db8::1".to_owned())
+        }
+    }
 }
 
 /// One message to the server.

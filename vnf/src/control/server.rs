@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::actor::Actor;
+use super::capture::capture;
 use super::error::ControlError;
 use super::places::Place;
 use super::protocol::{LONGEST_REQUEST, Lookup, Reply, Request, parse_request, part_line};
@@ -71,6 +72,7 @@ async fn converse(control: &Control, stream: UnixStream, place: &Place) -> io::R
         };
         let answer = match parse_request(&line) {
             Ok(Request::SoftwireList) => list(control, &mut write).await?,
+            Ok(Request::Capture(options)) => capture(control, &actor, options, &mut write).await?,
             Ok(request) => answer(control, &actor, request).await,
             Err(error) => Err(error),
         };
@@ -109,7 +111,10 @@ async fn read_line(read: &mut BufReader<tokio::net::unix::OwnedReadHalf>) -> io:
     }
 }
 
-async fn send(write: &mut (impl tokio::io::AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
+pub(super) async fn send(
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+    reply: &Reply,
+) -> io::Result<()> {
     send_line(write, &reply.line()).await
 }
 
@@ -199,7 +204,9 @@ async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Va
         Request::Undrain => control.undrain(actor),
         Request::Metrics => Ok(json!({"text": control.metrics().await?})),
         Request::SoftwireTop(options) => busiest(control, options).await,
-        Request::SoftwireList => Err(ControlError::internal("a list is sent in parts")),
+        Request::SoftwireList | Request::Capture(_) => {
+            Err(ControlError::internal("this answer is sent in parts"))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use super::actor::{Actor, Order};
 use super::audit::Audit;
 use super::binding::{Leases, key};
+use super::capture::Captures;
 use super::diff::{self, DiffReport};
 use super::editor::{Batch, Edited, Editor};
 use super::error::ControlError;
@@ -24,6 +25,7 @@ use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::{Key, Row};
 use super::systemd;
 use super::undo::impatience;
+use crate::capture::Slot;
 use crate::config::Config;
 use crate::lwaftr::Snapshot;
 use crate::side::Side;
@@ -61,6 +63,8 @@ pub struct Instruments {
     pub workers: Vec<(usize, Arc<Progress>)>,
     /// The pools of packet buffers.
     pub pools: ReadPools,
+    /// Where each worker looks for captures.
+    pub captures: Vec<Slot>,
 }
 
 impl Default for Instruments {
@@ -72,6 +76,7 @@ impl Default for Instruments {
             ports: Box::new(|| [PortStats::default(); 2]),
             workers: Vec::new(),
             pools: Box::new(Vec::new),
+            captures: Vec::new(),
         }
     }
 }
@@ -86,6 +91,7 @@ pub struct Control {
     events: broadcast::Sender<Arc<Event>>,
     pub(super) counters: Vec<Arc<WorkerCounters>>,
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
+    captures: Captures,
     audit: Audit,
     pub(super) ports: ReadPorts,
     pub(super) workers: Vec<(usize, Arc<Progress>)>,
@@ -113,7 +119,7 @@ impl Control {
     #[must_use]
     pub fn new(editor: Editor, instruments: Instruments) -> Self {
         let audit = Audit::at(editor.state_file("audit"));
-        let Instruments { counters, latency, ports, workers, pools } = instruments;
+        let Instruments { counters, latency, ports, workers, pools, captures } = instruments;
         let monitor = Monitor::new(Arc::clone(editor.config()));
         Self {
             snapshots: Arc::clone(editor.publisher().snapshots()),
@@ -124,6 +130,7 @@ impl Control {
             counters,
             latency: tokio::sync::Mutex::new(latency),
             ports,
+            captures: Captures::new(captures),
             audit,
             workers,
             pools,
@@ -177,6 +184,7 @@ impl Control {
     /// Frees what no worker can hold any more. To be called on the control thread, where views
     /// are made: a view made later cannot reach what is freed here.
     pub fn collect(&self) {
+        self.captures.collect();
         let reading = Arc::strong_count(&self.reading) > 1;
         self.try_with_editor(|editor| editor.collect(reading));
     }
@@ -466,7 +474,7 @@ impl Control {
     }
 
     /// Answers who owns an address, a port, or what a B4 has; in order, perhaps nothing.
-    pub(super) async fn lookup(&self, lookup: Lookup) -> Result<Vec<Softwire>, ControlError> {
+    pub async fn lookup(&self, lookup: Lookup) -> Result<Vec<Softwire>, ControlError> {
         let table = |view: &View| Arc::clone(&view.snapshot.table);
         match lookup {
             Lookup::Ipv4 { ipv4, port: Some(port) } => {
@@ -475,6 +483,10 @@ impl Control {
             Lookup::Ipv4 { ipv4, port: None } => Ok(table(&self.view()).at(ipv4)),
             Lookup::B4 { b4 } => self.with_editor(move |editor| editor.of_b4(b4)).await,
         }
+    }
+
+    pub(super) fn captures(&self) -> &Captures {
+        &self.captures
     }
 
     /// Says no when what softwires carry is not counted.
@@ -490,6 +502,10 @@ impl Control {
     pub fn stats(&self) -> Value {
         let snapshot = self.snapshots.load();
         let mut stats = stats_json(&self.counters, (self.ports)(), snapshot.table.len());
+        let each = stats["workers"].as_array_mut().into_iter().flatten();
+        for (worker, (_, progress)) in each.zip(&self.workers) {
+            worker["busy-seconds"] = (progress.busy() as f64 / 1e9).into();
+        }
         self.watch_over();
         let next_hops = Side::BOTH.map(|side| snapshot.next_hops(side));
         add_links(&mut stats, self.monitor.raised(), next_hops);

@@ -90,6 +90,7 @@ where
         ports: ports::reader(ports.monitors()),
         workers: crew.workers(),
         pools: ports.pools(),
+        captures: crew.captures(),
     };
     let control = Arc::new(Control::new(editor, instruments));
     let ended = crew.ended();

@@ -102,6 +102,9 @@ impl<P: FramePool> Relay<P> {
             Side::External => Verdict::Forward,
             Side::Internal => Verdict::Hairpin,
         };
+        if self.looked.is_some() {
+            self.note_keys(cx, &waiting, End::Destination);
+        }
         let (table, worker) = (&cx.snapshot.table, self.worker);
         waiting.answered(table, worker, |mut frame, packet, slot| {
             let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {

@@ -112,6 +112,9 @@ impl<P: FramePool> Relay<P> {
         waiting: Waiting<P::Frame, FromB4>,
         since: Option<u64>,
     ) {
+        if self.looked.is_some() {
+            self.note_keys(cx, &waiting, End::Source);
+        }
         let mut hairpins = Waiting::new();
         let (table, worker) = (&cx.snapshot.table, self.worker);
         waiting.answered(table, worker, |mut frame, packet, slot| {

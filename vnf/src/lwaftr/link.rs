@@ -71,7 +71,7 @@ fn is_tagged_for(ethernet: &Ethernet, link: &Link) -> bool {
 
 /// Which side a frame belongs to when both share one port (P5): the tag tells, or where both have
 /// the same, the EtherType. A frame with neither side's tag is the external side's to drop.
-pub(super) fn side_of(frame: &[u8], snapshot: &Snapshot) -> Side {
+pub(crate) fn side_of(frame: &[u8], snapshot: &Snapshot) -> Side {
     let Some(ethernet) = Ethernet::parse(frame) else { return Side::External };
     let [external, internal] = Side::BOTH.map(|side| is_tagged_for(&ethernet, snapshot.link(side)));
     match (external, internal) {

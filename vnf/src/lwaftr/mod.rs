@@ -26,6 +26,7 @@
 //! | `own_addresses`, `groups` | what was said of our addresses, and who else has them (N1, N2) |
 //! | `announcements` | what the relay says by itself (N1, N2, N3) |
 //! | `alarms` | what is wrong on the links (N1, N2, N3) |
+//! | `tap`, `looked` | nothing: they show frames and lookups to who wants to see them |
 //!
 //! Every frame ends in one [`Verdict`]; `relay` counts it (A1).
 
@@ -47,6 +48,7 @@ mod internal;
 mod keys;
 mod limiter;
 mod link;
+mod looked;
 mod mld;
 mod ndp;
 mod neighbours;
@@ -58,6 +60,7 @@ mod rewrite;
 mod settings;
 mod slab;
 mod snapshot;
+mod tap;
 mod tunnel_errors;
 mod usual;
 mod verdict;
@@ -65,6 +68,8 @@ mod waiting;
 
 pub use fragment_ports::MOST_WAITING;
 pub use held::MOST_HELD;
+pub(crate) use link::side_of;
+pub use looked::{Answer, Looked};
 pub use outbox::Sent;
 pub use relay::{Relay, RelayParts};
 pub use settings::{

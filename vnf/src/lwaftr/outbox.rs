@@ -119,6 +119,11 @@ impl<F: Frame> Outbox<F> {
         self.frames.is_empty()
     }
 
+    /// The frames, in order, and what each is.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = (Fate, &F)> {
+        self.origins.iter().map(|origin| origin.fate).zip(&self.frames)
+    }
+
     /// Adds a frame; gives it back when there is no room.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]

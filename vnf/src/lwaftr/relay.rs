@@ -10,14 +10,16 @@ use super::fragment_ports::FragmentPorts;
 use super::held::Held;
 use super::limiter::Limiter;
 use super::link;
+use super::looked::Looked;
 use super::mld::Queries;
 use super::outbox::{Fate, Outbox, Received, Sent};
 use super::reassembly::Packets;
 use super::snapshot::Snapshot;
+use super::tap::Tap;
 use super::verdict::{Stop, Verdict};
 use crate::frame::{Burst, Frame, FramePool, RoomyFrame, TxQueue};
 use crate::side::Side;
-use crate::telemetry::{DropReason, WorkerCounters};
+use crate::telemetry::{DropReason, IgnoreReason, WorkerCounters};
 
 /// What a relay is made of.
 #[derive(Debug)]
@@ -60,6 +62,10 @@ pub struct Relay<P: FramePool> {
     pub(super) queries: Queries,
     runs_timers: bool,
     pub(super) announces: bool,
+    /// Who wants to see the frames.
+    pub(super) tap: Tap,
+    /// What was looked up, if somebody wants to know.
+    pub(super) looked: Option<Vec<Looked>>,
 }
 
 impl<P: FramePool> Relay<P> {
@@ -82,6 +88,8 @@ impl<P: FramePool> Relay<P> {
             queries: Queries::new(parts.seed),
             runs_timers: parts.runs_timers,
             announces: parts.announces,
+            tap: Tap::off(),
+            looked: None,
         }
     }
 
@@ -109,6 +117,9 @@ impl<P: FramePool> Relay<P> {
         if !self.held.is_empty() {
             self.release(&Context::new(snapshot, now));
         }
+        if self.tap.is_on() {
+            self.tap.publish();
+        }
     }
 
     fn receive_from(&mut self, cx: &Context<'_>, side: Side, burst: &mut Burst<P::Frame>) {
@@ -133,6 +144,7 @@ impl<P: FramePool> Relay<P> {
     pub fn tick(&mut self, snapshot: &Snapshot, now: u64) {
         self.exemplified = Exemplified::default();
         let cx = Context::new(snapshot, now);
+        self.tap.look(now);
         if !self.held.is_empty() {
             self.release(&cx);
         }
@@ -154,7 +166,22 @@ impl<P: FramePool> Relay<P> {
     /// Sends what waits for this side, and counts what became of it. With nothing to send the queue
     /// is called all the same: some drivers do their work in there.
     pub fn send(&mut self, side: Side, queue: &mut impl TxQueue<Frame = P::Frame>) -> Sent {
+        if self.tap.is_on() {
+            return self.send_watched(side, queue);
+        }
         self.out[side.index()].flush(side, queue, &self.counters)
+    }
+
+    /// The same while somebody wants to see what leaves.
+    #[cold]
+    fn send_watched(&mut self, side: Side, queue: &mut impl TxQueue<Frame = P::Frame>) -> Sent {
+        self.tap_leaving(side);
+        let counter = &self.counters.of(side).out_packets;
+        let before = counter.get();
+        let sent = self.out[side.index()].flush(side, queue, &self.counters);
+        let accepted = counter.get().wrapping_sub(before);
+        self.tap_sent(side, accepted as usize);
+        sent
     }
 
     /// When the packets were received that waited for a next hop and were sent since the last call.
@@ -178,6 +205,9 @@ impl<P: FramePool> Relay<P> {
         let counters = self.counters.of(side);
         counters.in_packets.add(burst.len() as u64);
         counters.in_bytes.add(burst.iter().map(|frame| frame.bytes().len() as u64).sum());
+        if self.tap.is_on() {
+            self.tap.receive(side, cx.now, burst);
+        }
         self.decide(cx, side, burst, None);
     }
 
@@ -239,12 +269,7 @@ impl<P: FramePool> Relay<P> {
             Verdict::Answer => (side, Fate::Answered),
             Verdict::Consume => return self.counters.of(side).consumed.add(1),
             Verdict::Wait(to) => return self.hold(cx, frame, side, to),
-            Verdict::Ignore(reason) => {
-                if let Some(counter) = self.counters.of(side).ignored.get(reason.index()) {
-                    counter.count(len);
-                }
-                return;
-            }
+            Verdict::Ignore(reason) => return self.count_ignored(side, reason, &frame, len),
             Verdict::Drop(reason) => return self.count_drop(side, reason, &frame, len),
         };
         if let Err(frame) = self.out[to.index()].push(frame, fate, received) {
@@ -264,6 +289,20 @@ impl<P: FramePool> Relay<P> {
     ) {
         let bytes = frame.bytes();
         self.drops(side).count(reason, (1, received_len as u64), || (bytes, bytes.len()));
+        if self.tap.is_on() {
+            self.tap.dropped(side, reason, bytes);
+        }
+    }
+
+    #[cold]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    fn count_ignored(&mut self, side: Side, reason: IgnoreReason, frame: &P::Frame, len: usize) {
+        if let Some(counter) = self.counters.of(side).ignored.get(reason.index()) {
+            counter.count(len);
+        }
+        if self.tap.is_on() {
+            self.tap.ignored(side, reason, frame.bytes());
+        }
     }
 
     /// Where frames of one interface are counted that are dropped.

@@ -33,6 +33,11 @@ impl<F, T> Waiting<F, T> {
         let _ = self.0.try_push(Item { frame, packet, key });
     }
 
+    /// What will be looked up.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.0.iter().map(|item| item.key)
+    }
+
     /// Looks all of them up and gives each, with its answer, to `each`; in order. `worker` is who
     /// may count what the softwires carry.
     #[inline(always)]

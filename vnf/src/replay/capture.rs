@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
@@ -17,6 +18,10 @@ pub struct Record {
     pub time: u64,
     /// The whole frame, without FCS.
     pub frame: Vec<u8>,
+    /// The name of the interface, if the capture tells.
+    pub interface: Option<String>,
+    /// True when the capture says that its maker sent the frame.
+    pub is_outbound: bool,
 }
 
 /// Why a capture cannot be read or written.
@@ -130,21 +135,21 @@ impl CaptureReader {
             Format::Pcap(_) => self.next_packet()?,
             Format::PcapNg(_) => self.next_packet_block()?,
         };
-        let Some((time, original, frame)) = found else { return Ok(None) };
-        if (original as usize) > frame.len() {
+        let Some((original, record)) = found else { return Ok(None) };
+        if (original as usize) > record.frame.len() {
             return Err(CaptureError::Truncated {
                 path: self.path.clone(),
                 number: self.number,
-                captured: frame.len(),
+                captured: record.frame.len(),
                 original,
             });
         }
-        Ok(Some(Record { time, frame }))
+        Ok(Some(record))
     }
 
     /// The raw packet: the crate refuses what is longer than the capture's snap length, without a
     /// word about where.
-    fn next_packet(&mut self) -> Result<Option<(u64, u32, Vec<u8>)>, CaptureError> {
+    fn next_packet(&mut self) -> Result<Option<(u32, Record)>, CaptureError> {
         let Format::Pcap(reader) = &mut self.format else { return Ok(None) };
         let unit = match reader.header().ts_resolution {
             TsResolution::MicroSecond => 1_000,
@@ -156,12 +161,14 @@ impl CaptureReader {
             Some(Ok(packet)) => {
                 let time =
                     u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_frac) * unit;
-                Ok(Some((time, packet.orig_len, packet.data.into_owned())))
+                let frame = packet.data.into_owned();
+                let record = Record { time, frame, interface: None, is_outbound: false };
+                Ok(Some((packet.orig_len, record)))
             }
         }
     }
 
-    fn next_packet_block(&mut self) -> Result<Option<(u64, u32, Vec<u8>)>, CaptureError> {
+    fn next_packet_block(&mut self) -> Result<Option<(u32, Record)>, CaptureError> {
         let Format::PcapNg(reader) = &mut self.format else { return Ok(None) };
         loop {
             let packet = match reader.next_block() {
@@ -176,9 +183,16 @@ impl CaptureReader {
             let ticks = packet.timestamp.as_nanos();
             let per_second =
                 interface.map_or(1_000_000, |interface| ticks_per_second(&interface.options));
+            let name = interface.and_then(|interface| name(&interface.options));
             self.check_link_type(link_type)?;
             let time = (ticks * 1_000_000_000 / per_second) as u64;
-            return Ok(Some((time, packet.original_len, packet.data.into_owned())));
+            let record = Record {
+                time,
+                frame: packet.data.into_owned(),
+                interface: name,
+                is_outbound: is_outbound(&packet.options),
+            };
+            return Ok(Some((packet.original_len, record)));
         }
     }
 
@@ -233,6 +247,21 @@ fn ticks_per_second(options: &[InterfaceDescriptionOption<'_>]) -> u128 {
         Some(resolution) if resolution & 0x80 != 0 => 1 << (resolution & 0x7f).min(100),
         Some(resolution) => 10_u128.pow(u32::from(resolution).min(30)),
     }
+}
+
+fn name(options: &[InterfaceDescriptionOption<'_>]) -> Option<String> {
+    options.iter().find_map(|option| match option {
+        InterfaceDescriptionOption::IfName(name) => Some(name.to_string()),
+        _ => None,
+    })
+}
+
+/// Whether the flags of a packet say that it was sent.
+fn is_outbound(options: &[EnhancedPacketOption<'_>]) -> bool {
+    options.iter().any(|option| match option {
+        EnhancedPacketOption::Flags(flags) => flags & 3 == 2,
+        _ => false,
+    })
 }
 
 /// Writes a classic pcap with nanoseconds.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::capture::Slot;
 use crate::frame::{BURST, Burst, HeapFrame, HeapPool, TxBurst, TxQueue};
-use crate::lwaftr::{Relay, RelayParts, Settings, Snapshot};
+use crate::lwaftr::{Looked, Relay, RelayParts, Settings, Snapshot, side_of};
 use crate::side::Side;
 use crate::softwire::BindingTable;
 use crate::telemetry::{InterfaceTotals, WorkerCounters};
@@ -71,6 +72,27 @@ impl Session {
         });
         let snapshot = Arc::new(Snapshot::new(settings, table));
         Self { relay, snapshot, counters, now: 0, next_tick: 0, output: Vec::new() }
+    }
+
+    /// From now on captures are looked for here, when the timers run.
+    pub fn watch_captures(&mut self, slot: Slot) {
+        self.relay.watch_captures(slot);
+    }
+
+    /// From now on what is looked up is noted.
+    pub fn note_lookups(&mut self) {
+        self.relay.note_lookups();
+    }
+
+    /// What was looked up since the last call, in order.
+    pub fn take_lookups(&mut self) -> Vec<Looked> {
+        self.relay.take_lookups()
+    }
+
+    /// The side that a frame belongs to, by its VLAN tag or its EtherType.
+    #[must_use]
+    pub fn side_of(&self, frame: &[u8]) -> Side {
+        side_of(frame, &self.snapshot)
     }
 
     /// Receives one frame on a port at this time, in nanoseconds; a time before the last one

@@ -100,6 +100,22 @@ impl LatencyBook {
         self.by_kind(|histogram| summary(histogram).into())
     }
 
+    /// How many packets took at most each of these times, and longer than the one before; the last
+    /// has all that took longer as well. Those that had to wait are not among them.
+    #[must_use]
+    pub fn counts_up_to(&self, bounds: &[u64]) -> Vec<u64> {
+        let mut counts = vec![0; bounds.len()];
+        for kind in [LatencyKind::Encap, LatencyKind::Decap, LatencyKind::Hairpin] {
+            for step in self.of(kind).iter_recorded() {
+                let longer = bounds.partition_point(|&bound| bound < step.value_iterated_to());
+                if let Some(count) = counts.get_mut(longer.min(bounds.len().saturating_sub(1))) {
+                    *count += step.count_at_value();
+                }
+            }
+        }
+        counts
+    }
+
     /// As [`Self::json`], with every recorded value and its count under `values`.
     #[must_use]
     pub fn full_json(&self) -> Value {
@@ -333,6 +349,7 @@ mod tests {
         );
         assert_eq!(json["encap"]["count"], 0);
         assert_eq!(json["encap"]["max"], 0);
+        assert_eq!(book.counts_up_to(&[5, 42, 100]), [5, 37, 958], "held does not count");
         let longest = json["held"]["max"].as_u64().unwrap();
         assert!(longest.abs_diff(LONGEST) < LONGEST / 1000, "{longest}");
         assert_eq!(book.full_json()["hairpin"]["values"][41], json!([42, 1]));

@@ -23,10 +23,29 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $key),+ }
             }
 
+            /// The one of this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.name() == name)
+            }
+
             /// What it means, for people.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($text),+)),+ }
+            }
+
+            /// What it means, without the rules.
+            #[must_use]
+            pub fn words(self) -> &'static str {
+                let meaning = self.meaning().trim();
+                meaning.rsplit_once(" (").map_or(meaning, |(words, _)| words)
+            }
+
+            /// The rules it comes from, by their numbers in docs/behaviour.md, as far as it has any.
+            #[must_use]
+            pub fn rules(self) -> Vec<&'static str> {
+                rules_of(self.meaning())
             }
 
             /// Its position in arrays of counters.
@@ -43,6 +62,18 @@ macro_rules! reasons {
             }
         }
     };
+}
+
+/// The numbers of rules at the end of a meaning: `... (E7, D6).`
+fn rules_of(meaning: &'static str) -> Vec<&'static str> {
+    let Some((_, end)) = meaning.rsplit_once(" (") else { return Vec::new() };
+    let is_rule = |word: &&str| {
+        let mut letters = word.chars();
+        letters.next().is_some_and(|letter| letter.is_ascii_uppercase())
+            && letters.clone().count() > 0
+            && letters.all(|letter| letter.is_ascii_digit())
+    };
+    end.split([',', ')', ' ']).filter(is_rule).collect()
 }
 
 reasons! {
@@ -186,5 +217,30 @@ reasons! {
         OtherMulticast = "other-multicast",
         /// IPv6 on the external side, IPv4 or ARP on the internal side, in group frames.
         OtherProtocol = "other-protocol",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meaning_is_words_and_rules() {
+        assert_eq!(DropReason::NoSoftwire.rules(), ["E7", "D6"]);
+        assert_eq!(DropReason::NoSoftwire.words(), "Nobody owns the destination address and port");
+        assert_eq!(DropReason::Ipv4Martian.rules(), ["P3"]);
+        assert_eq!(DropReason::NoBuffer.rules(), [""; 0]);
+    }
+
+    #[test]
+    fn every_rule_is_one_of_the_documentation() {
+        let rules = include_str!("../../../docs/behaviour.md");
+        for reason in DropReason::ALL {
+            for rule in reason.rules() {
+                assert!(rules.contains(&format!("### {rule}. ")), "{reason}: {rule}");
+            }
+            // All but the two that are about resources follow from a rule.
+            assert!(!reason.rules().is_empty() || *reason == DropReason::NoBuffer, "{reason}");
+        }
     }
 }

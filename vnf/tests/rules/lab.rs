@@ -185,6 +185,11 @@ impl Lab {
         Self { session, settings, table, now: 0, mtus: config.mtus, wires }
     }
 
+    /// From now on captures are looked for here.
+    pub(crate) fn watch_captures(&mut self, slot: vnf::capture::Slot) {
+        self.session.watch_captures(slot);
+    }
+
     /// A packet arrives from the Internet.
     pub(crate) fn internet_sends(&mut self, packet: &impl Bytes) -> Outcome {
         let frame = self.incoming(Side::External, packet);

@@ -5,6 +5,7 @@
 
 mod accounting;
 mod announcements;
+mod captures;
 mod decapsulation;
 mod encapsulation;
 mod filters;

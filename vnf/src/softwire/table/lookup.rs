@@ -34,8 +34,12 @@ impl Key {
     }
 
     #[inline]
-    fn address(self) -> u32 {
+    pub(crate) fn address(self) -> u32 {
         (self.0 >> 32) as u32
+    }
+
+    pub(crate) fn port(self) -> Option<u16> {
+        (self.0 & HAS_PORT != 0).then_some(self.0 as u16)
     }
 }
 

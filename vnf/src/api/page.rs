@@ -1,0 +1,146 @@
+//! The status page at `/`: three files without anything from elsewhere, and what their script asks
+//! for. Whoever can connect gets the files, which say nothing; the figures need a role like all
+//! others.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use axum::routing::get;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+
+use super::Handle;
+use super::error::{ApiError, Tag};
+use super::media::json_answer;
+use super::routes::{Access, Routes, without_examples};
+use crate::config::Role;
+use crate::control::protocol::Lookup;
+use crate::telemetry::DropReason;
+
+/// What the page may load and ask: itself.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+                      connect-src 'self'; form-action 'none'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+
+/// Several people who watch get the same figures, when they are no older than this.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// So many changes of the configuration are shown.
+const EVENTS: usize = 12;
+
+/// The lowest bucket of latency that is told apart, in nanoseconds, and how many follow; each is
+/// the 10th root of 10 wider than the one before.
+const LOWEST_BOUND: f64 = 100.0;
+const BUCKETS: i32 = 51;
+
+/// Adds the page to the API.
+pub(super) fn add(routes: Routes) -> Routes {
+    let file = |media_type, text| get(async move || static_file(media_type, text));
+    let latest = Arc::new(Mutex::new(None));
+    routes
+        .add("/", Access::Anyone, file("text/html; charset=utf-8", include_str!("page/page.html")))
+        .add("/page.css", Access::Anyone, file("text/css", include_str!("page/page.css")))
+        .add("/page.js", Access::Anyone, file("text/javascript", include_str!("page/page.js")))
+        .add(
+            "/api/page",
+            Access::Role(Role::Read),
+            get(async move |State(handle): State<Handle>| figures(&handle, &latest).await),
+        )
+        .add("/api/page/lookup", Access::Role(Role::Inspect), get(lookup))
+}
+
+fn static_file(media_type: &'static str, text: &'static str) -> Response {
+    let mut response = Response::new(text.into());
+    let headers: [(HeaderName, &'static str); 2] =
+        [(header::CONTENT_TYPE, media_type), (header::CONTENT_SECURITY_POLICY, POLICY)];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// When it was, and what.
+type Latest = Mutex<Option<(Instant, Value)>>;
+
+async fn figures(handle: &Handle, latest: &Latest) -> Result<Response, ApiError> {
+    // Who comes while somebody looks gets what that one sees.
+    let mut latest = latest.lock().await;
+    let known = latest.take().filter(|(when, _)| when.elapsed() < FRESH);
+    let (when, value) = match known {
+        Some(known) => known,
+        None => (Instant::now(), look(handle).await?),
+    };
+    let response = json_answer("application/json", &value);
+    *latest = Some((when, value));
+    Ok(response)
+}
+
+async fn look(handle: &Handle) -> Result<Value, ApiError> {
+    let control = &handle.control;
+    let mut stats = without_examples(control.stats());
+    let alarms = stats["alarms"].take();
+    if let Some(stats) = stats.as_object_mut() {
+        stats.retain(|name, _| name == "interfaces");
+    }
+    let bounds: Vec<u64> = (0..BUCKETS)
+        .map(|step| (LOWEST_BOUND * 10_f64.powf(f64::from(step) / 10.0)).round() as u64)
+        .collect();
+    let counts = control.latency().await.counts_up_to(&bounds);
+    let meanings: Map<String, Value> = DropReason::ALL
+        .iter()
+        .map(|reason| (reason.name().to_owned(), reason.words().trim_end_matches('.').into()))
+        .collect();
+    Ok(json!({
+        "status": control.status().await?,
+        "stats": stats,
+        "latency": {"bounds": bounds, "counts": counts},
+        "alarms": alarms,
+        "events": events(handle),
+        "meanings": meanings,
+    }))
+}
+
+/// The last changes, the newest first, without who made them: that is for those who may inspect.
+fn events(handle: &Handle) -> Value {
+    let records = handle.control.audit().last(EVENTS).unwrap_or_default();
+    let event = |record: &crate::control::audit::Record| {
+        json!({
+            "time": record.time,
+            "action": record.action,
+            "what": record.what,
+            "outcome": record.outcome,
+            "detail": record.detail,
+        })
+    };
+    records.iter().rev().map(event).collect()
+}
+
+async fn lookup(
+    State(handle): State<Handle>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let what = query.strip_prefix("what=").unwrap_or_default();
+    let what = percent_decode_str(what).decode_utf8_lossy();
+    let lookup = Lookup::from_str(what.trim())
+        .map_err(|expected| ApiError::protocol(Tag::InvalidValue, expected))?;
+    let found = handle.control.lookup(lookup).await?;
+    let row = |softwire: &crate::softwire::Softwire| {
+        let ranges = softwire.port_set.ranges();
+        let ports: Vec<String> =
+            ranges.map(|range| format!("{}\u{2013}{}", range.start(), range.end())).collect();
+        let mut row = json!(crate::control::Row::from(*softwire));
+        row["ports"] = ports.into();
+        row
+    };
+    let rows: Vec<Value> = found.iter().take(MOST_FOUND).map(row).collect();
+    Ok(json_answer("application/json", &json!({"softwires": rows, "found": found.len()})))
+}
+
+/// More softwires of one address or B4 are not listed.
+const MOST_FOUND: usize = 64;
