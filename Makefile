@@ -14,7 +14,7 @@ DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl j
 TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user prometheus tshark tmux \
 	openssl libyang2-tools
 LINT_PACKAGES := shellcheck
-DEEP_PACKAGES := valgrind
+DEEP_PACKAGES := valgrind chromium chromium-driver
 COMPARE_PACKAGES := git python3
 
 # Tests that need root: they make network namespaces and network devices.
@@ -122,6 +122,8 @@ test-deep: deps ## What takes longer: sanitizer, model checking, proof of no pan
 	$(call fuzz,30)
 	cargo build -p vnf --tests
 	$(SUDO) env TARGET_DIR=$(TARGET_DIR) vnf/tests/valgrind/run.sh
+	cargo build -p vnf --bin lwaftr
+	$(SUDO) timeout 5m python3 vnf/tests/page/browser.py $(TARGET_DIR)/debug/lwaftr $(TARGET_DIR)/page
 	cargo build --profile bench -p benches --bin flooded
 	TARGET_DIR=$(TARGET_DIR) timeout 2m vnf/tests/abuse/run.sh
 	CARGO_TARGET_DIR=$(TARGET_DIR) timeout 6m benches/compare.py instructions $(BASE)

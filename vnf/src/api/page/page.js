@@ -152,7 +152,10 @@ function showLatency(latency) {
   const percentile = (share) => {
     let seen = 0;
     const at = counts.findIndex((count) => (seen += count) >= share * total && seen > 0);
-    return at < 0 ? "\u2013" : "\u2264\u202f" + nanoseconds(latency.bounds[at]);
+    if (at < 0) return "\u2013";
+    // The last bucket has all that took longer.
+    const isLast = at === counts.length - 1;
+    return isLast ? ">\u202f" + nanoseconds(latency.bounds[at - 1]) : "\u2264\u202f" + nanoseconds(latency.bounds[at]);
   };
   byId("percentiles").replaceChildren(...[["median", .5], ["99 %", .99], ["99.9 %", .999]].map(([name, share]) => {
     const pair = element("div");
