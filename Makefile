@@ -42,7 +42,7 @@ NO_PANIC := env RUSTC_BOOTSTRAP=1 \
 	cargo run -p vnf --no-default-features --release --example no_panic \
 	--target $(TRIPLE) --target-dir $(TARGET_DIR)/no-panic
 
-FUZZ_TARGETS := frame_external frame_internal fragments config table_file control
+FUZZ_TARGETS := frame_external frame_internal fragments config table_file control api
 FUZZ := cd vnf && env RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(TARGET_DIR)/fuzz cargo fuzz
 # How long `make fuzz` works on each target.
 SECONDS ?= 600

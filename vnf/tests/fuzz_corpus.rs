@@ -53,6 +53,11 @@ fn configurations() {
 }
 
 #[test]
+fn requests_to_the_api() {
+    replay("api", targets::api);
+}
+
+#[test]
 fn table_files() {
     replay("table_file", targets::table_file);
 }

@@ -20,4 +20,4 @@ macro_rules! targets {
     };
 }
 
-targets! { frame_external frame_internal fragments config table_file control }
+targets! { frame_external frame_internal fragments config table_file control api }

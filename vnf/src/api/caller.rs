@@ -22,6 +22,8 @@ pub enum Peer {
     Remote {
         /// Its address.
         address: SocketAddr,
+        /// It came to a loopback address of ours, so it is this host.
+        local: bool,
         /// The certificate (DER) that it showed and that `client-ca` has issued.
         certificate: Option<Arc<[u8]>>,
     },
@@ -69,9 +71,7 @@ impl Caller {
                 "unknown certificate".clone_into(&mut actor.who);
                 None
             }
-            Peer::Remote { address, .. } if address.ip().to_canonical().is_loopback() => {
-                api.loopback_role.role()
-            }
+            Peer::Remote { local: true, .. } => api.loopback_role.role(),
             Peer::Remote { .. } => None,
         };
         Self { actor, role }

@@ -48,7 +48,8 @@ pub(super) async fn serve_tcp(
     let stream = Patient::new(stream);
     match tls {
         None => {
-            serve(router, stream, Peer::Remote { address, certificate: None }, place).await;
+            serve(router, stream, Peer::Remote { address, local: true, certificate: None }, place)
+                .await;
         }
         Some(None) => {}
         Some(Some(config)) => {
@@ -64,7 +65,7 @@ pub(super) async fn serve_tcp(
             };
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             let certificate = shown.map(|certificate| Arc::from(&**certificate));
-            serve(router, stream, Peer::Remote { address, certificate }, place).await;
+            serve(router, stream, Peer::Remote { address, local: false, certificate }, place).await;
         }
     }
 }

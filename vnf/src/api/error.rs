@@ -135,13 +135,17 @@ impl ApiError {
     }
 }
 
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
         match error.kind {
             ErrorKind::Usage => Self::new(Tag::InvalidValue, error.message),
-            ErrorKind::Refused | ErrorKind::Files => {
-                Self::new(Tag::OperationFailed, error.message).with_status(StatusCode::CONFLICT)
-            }
+            ErrorKind::Refused | ErrorKind::Files => Self::new(Tag::InvalidValue, error.message),
             ErrorKind::Internal => Self::new(Tag::OperationFailed, error.message),
         }
     }

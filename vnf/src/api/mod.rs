@@ -17,6 +17,7 @@ mod listeners;
 mod media;
 mod page;
 mod patient;
+mod restconf;
 mod routes;
 mod well_being;
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 use super::media::json_answer;
-use super::{Handle, guard, page, well_being};
+use super::{Handle, guard, page, restconf, well_being};
 use crate::config::Role;
 
 /// Who may use a resource.
@@ -42,7 +42,7 @@ impl Routes {
 pub(super) fn all(handle: Handle) -> Router {
     let routes =
         Routes::default().add("/api/status", READ, get(status)).add("/api/stats", READ, get(stats));
-    let Routes(router) = page::add(well_being::add(routes));
+    let Routes(router) = restconf::add(page::add(well_being::add(routes)));
     router
         .fallback(async || ApiError::not_found("there is no such resource"))
         .layer(from_fn_with_state(handle.clone(), guard::front))

@@ -7,10 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::credentials::{self, Credentials, Role};
 use super::key::{Key, Table, keys};
 use super::reader::Reader;
-use super::value::{List, Maybe, OneOf, Parsed, Words};
+use super::value::{Integer, List, Maybe, OneOf, Parsed, Words};
 use super::{Config, source, tls};
 
 /// Where the API listens unless the configuration says so.
@@ -36,6 +38,12 @@ pub struct ApiConfig {
     pub host_names: Vec<String>,
     /// What a client on this host may without credentials.
     pub loopback_role: LoopbackRole,
+    /// `softwire-path-mru` of RFC 8676, which nothing here depends on; `None` for the internal MTU.
+    pub softwire_path_mru: Option<u16>,
+    /// The version of the table that an orchestrator has set; `None` for our own.
+    pub table_version: Option<String>,
+    /// When that was activated.
+    pub table_date: Option<Timestamp>,
     /// What the files say.
     pub files: ApiFiles,
 }
@@ -104,6 +112,9 @@ impl Table for ApiConfig {
                 ("read", LoopbackRole::Read),
                 ("inspect", LoopbackRole::Inspect),
             ]);
+            "softwire-path-mru" OPTIONAL softwire_path_mru = Maybe(Integer(0, 65535));
+            "table-version" OPTIONAL table_version = Maybe(Words("a number up to 2^64 - 1, in quotes"));
+            "table-date" OPTIONAL table_date = Maybe(Parsed);
         ]
     }
 }
@@ -113,9 +124,15 @@ pub(super) fn check(config: &mut Config, reader: &mut Reader) {
     let directory = config.path.parent().unwrap_or(Path::new("")).to_owned();
     let api = &mut config.api;
     if api.socket.as_os_str().is_empty() {
-        api.socket = format!("/run/lwaftr/{}-api.sock", config.instance.name).into();
+        // Where the control socket is, nobody else's is.
+        let control = &config.instance.control_socket;
+        let mut name = control.file_stem().unwrap_or_default().to_owned();
+        name.push("-api.sock");
+        api.socket = control.with_file_name(name);
     }
-    if !api.socket.is_absolute() {
+    if !reader.is_right("instance.control-socket") {
+        // What follows from it is not worth a word.
+    } else if !api.socket.is_absolute() {
         let right = "a path that starts with \"/\", as other programs look for it";
         reader.wrong("api.socket", format!("is a relative path: {right}"));
     } else if api.socket.as_os_str().len() > 107 {
@@ -138,6 +155,12 @@ pub(super) fn check(config: &mut Config, reader: &mut Reader) {
             let right = "a name of letters, digits, \"-\" and \".\", without port";
             reader.wrong("api.host-names", format!("{name:?} is not accepted: {right}"));
         }
+    }
+    if let Some(version) = &api.table_version
+        && version.parse::<u64>().is_err()
+    {
+        let problem = format!("{version:?} is not accepted: a number up to 2^64 - 1, in quotes");
+        reader.wrong("api.table-version", problem);
     }
     listen(api, reader);
 }

@@ -54,6 +54,8 @@ pub struct Editor {
     /// Softwires that have ended by themselves.
     pub(super) ended: u64,
     version: u64,
+    /// When the table became what it is.
+    modified: Timestamp,
     events: broadcast::Sender<Arc<Event>>,
     state: PathBuf,
     pub(super) loaded: SystemTime,
@@ -71,6 +73,13 @@ pub enum Batch {
     },
     /// These go.
     Remove(Vec<Key>),
+    /// These go, then those come.
+    Change {
+        /// What goes.
+        remove: Vec<Key>,
+        /// What comes.
+        add: Vec<Binding>,
+    },
 }
 
 /// What a batch did.
@@ -125,6 +134,7 @@ impl Editor {
             events: channel(),
             state,
             loaded: SystemTime::now(),
+            modified: Timestamp::now(),
         })
     }
 
@@ -149,6 +159,18 @@ impl Editor {
     #[must_use]
     pub fn loaded(&self) -> SystemTime {
         self.loaded
+    }
+
+    /// When the table, or anything else, became what it is.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        self.modified
+    }
+
+    /// A softwire of the table, with its end.
+    #[must_use]
+    pub fn bind(&self, softwire: Softwire) -> Binding {
+        self.leases().bind(softwire)
     }
 
     /// What workers read.
@@ -310,6 +332,7 @@ impl Editor {
 
     /// Tells those who listen what has changed.
     pub(super) fn announce(&mut self, order: &Order<'_>, changes: &[Change]) {
+        self.modified = Timestamp::now();
         // Nobody may be listening.
         _ = self.events.send(Arc::new(Event::new(order, self.version, changes)));
         let leases = self.leases.read().unwrap_or_else(PoisonError::into_inner);
@@ -353,6 +376,11 @@ impl Editor {
             Batch::Remove(keys) => {
                 plan.edits = keys.iter().map(remove).collect();
                 plan.numbers = (0..keys.len()).map(Some).collect();
+            }
+            Batch::Change { remove: gone, add } => {
+                let new = add.iter().map(|new| Edit::Add(new.softwire));
+                plan.edits = gone.iter().map(remove).chain(new).collect();
+                plan.numbers = gone.iter().map(|_| None).chain((0..add.len()).map(Some)).collect();
             }
             Batch::Add { softwires, replace } => {
                 let mut unchanged = HashSet::new();
@@ -424,8 +452,10 @@ pub(super) enum Broken {
 impl Batch {
     /// When its softwires end.
     fn ends(&self) -> HashMap<Key, Timestamp> {
-        let Self::Add { softwires, .. } = self else { return HashMap::new() };
-        softwires.iter().filter_map(|new| Some((key(new), new.until?))).collect()
+        let (Self::Add { softwires: new, .. } | Self::Change { add: new, .. }) = self else {
+            return HashMap::new();
+        };
+        new.iter().filter_map(|new| Some((key(new), new.until?))).collect()
     }
 }
 

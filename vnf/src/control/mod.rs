@@ -11,6 +11,7 @@
 //! [`Editor`] is plain synchronous code; `server` and `service` put it behind a Unix socket, on one
 //! thread that is kept off the workers' CPUs.
 
+mod access;
 pub mod actor;
 pub mod audit;
 mod binding;
@@ -37,6 +38,7 @@ mod filters;
 mod fold;
 pub mod history;
 mod journal;
+mod keys;
 mod monitor;
 #[cfg(feature = "dpdk")]
 mod nodes;
@@ -62,17 +64,20 @@ mod undo;
 mod watch;
 mod well_being;
 
+pub use access::Stamp;
 pub use actor::{Actor, Order};
 pub use change::{Change, Changes};
 pub use compare::TableDifference;
 pub use diff::DiffReport;
 pub use editor::{Batch, Edited, Editor, PortMacs};
 pub use error::{ControlError, ErrorKind};
+pub use event::Event;
 pub use fallback::load;
 #[cfg(feature = "dpdk")]
 pub(crate) use filters::accelerate as accelerate_filters;
 pub use fold::Folded;
 pub use journal::{Journal, JournalError, default_path as default_journal};
+pub use keys::NewKey;
 pub use monitor::Health;
 pub(crate) use places::{Place, Places};
 pub use publisher::{Larger, Publisher};

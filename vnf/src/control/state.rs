@@ -99,13 +99,13 @@ pub struct Control {
     /// Alarms, and whether it can forward.
     pub(super) monitor: Monitor,
     /// Held while something changes: edits and reloads come one after the other.
-    changing: tokio::sync::Mutex<()>,
+    pub(super) changing: tokio::sync::Mutex<()>,
     /// Held by whoever reads the table; parts of it are not freed meanwhile.
     reading: Arc<()>,
     /// Held by whoever compares two looks at the table's counters.
     pub(super) looking: tokio::sync::Mutex<()>,
     pub(super) started: Instant,
-    started_at: SystemTime,
+    pub(super) started_at: SystemTime,
 }
 
 /// A reader's view of the table. Parts of the table are not freed as long as it is there.
@@ -207,6 +207,15 @@ impl Control {
         options: ReloadOptions,
     ) -> Result<ReloadReport, ControlError> {
         let _changing = self.changing.lock().await;
+        self.take_up(actor, options).await
+    }
+
+    /// The same for whoever sees to it that nothing else changes meanwhile.
+    pub(super) async fn take_up(
+        &self,
+        actor: &Actor,
+        options: ReloadOptions,
+    ) -> Result<ReloadReport, ControlError> {
         let basis = self.with_editor(|editor| editor.basis()).await?;
         if options.dry_run {
             return blocking(move || Ok(prepare(&basis, options)?.report)).await?;

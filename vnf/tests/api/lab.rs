@@ -1,6 +1,6 @@
 //! An instance with the API, in a process of its own, and its client.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -189,9 +189,29 @@ impl Instance {
         if output.status.success() { Ok(()) } else { Err(words) }
     }
 
+    /// What a verb of the command says.
+    pub(crate) fn lwaftr(&self, arguments: &[&str]) -> String {
+        let socket = self.directory.path().join("control.sock");
+        let output = Command::new(env!("CARGO_BIN_EXE_lwaftr"))
+            .args(arguments)
+            .arg("--socket")
+            .arg(socket)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// By the Unix socket: whoever runs the test may do everything there.
     pub(crate) fn unix(&self, method: &str, path: &str) -> Answer {
         self.curl(Some("unix"), method, path, &[], None)
+    }
+
+    /// The same with a body, of RESTCONF's type.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let headers = ["Content-Type: application/yang-data+json"];
+        self.curl(Some("unix"), method, path, &headers, Some(body.to_string().as_bytes()))
     }
 
     /// By the first address, as one of [`TOKENS`], or as nobody.
@@ -206,6 +226,39 @@ impl Instance {
         let mut all: Vec<&str> = headers.to_vec();
         all.extend(authorization.as_deref());
         self.curl(None, method, path, &all, None)
+    }
+
+    /// Follows the event stream from now on.
+    pub(crate) fn listen(&self) -> Events {
+        let mut child = Command::new("curl")
+            .args(["-sS", "-N", "--max-time", "100", "--unix-socket"])
+            .arg(self.directory.path().join("api.sock"))
+            .arg("http://localhost/restconf/streams/NETCONF")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        // The first comment says that it is followed.
+        while lines.next().expect("the stream begins").unwrap() != ": nothing new" {}
+        Events { child, lines }
+    }
+
+    /// The memory that the process has now, in kB; from now on the most is noted anew.
+    pub(crate) fn memory(&self) -> u64 {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        std::fs::write(process.join("clear_refs"), "5").unwrap();
+        self.status_of("VmRSS:")
+    }
+
+    /// The most memory that it has had since, in kB.
+    pub(crate) fn most_memory(&self) -> u64 {
+        self.status_of("VmHWM:")
+    }
+
+    fn status_of(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Runs curl.
@@ -307,5 +360,35 @@ impl Answer {
     /// The first error, as RESTCONF has it.
     pub(crate) fn error(&self) -> Value {
         self.json()["ietf-restconf:errors"]["error"][0].clone()
+    }
+}
+
+/// A curl that follows the event stream.
+pub(crate) struct Events {
+    child: Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+impl Events {
+    /// The next events; alarms and comments aside.
+    pub(crate) fn take(mut self, count: usize) -> Vec<Value> {
+        let mut events = Vec::new();
+        while events.len() < count {
+            let line = self.lines.next().expect("the stream goes on").unwrap();
+            if let Some(data) = line.strip_prefix("data: ") {
+                let event: Value = serde_json::from_str(data).unwrap();
+                if event["ietf-restconf:notification"].get("lwaftr:alarm").is_none() {
+                    events.push(event);
+                }
+            }
+        }
+        events
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }

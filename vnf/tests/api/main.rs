@@ -3,7 +3,12 @@
 
 mod access;
 mod lab;
+mod large;
+mod parameters;
+mod restconf;
+mod tls;
 mod well_being;
+mod yang;
 
 /// Not a test: what [`lab::Instance`] starts. Serves until it is killed.
 #[test]

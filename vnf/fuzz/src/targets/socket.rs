@@ -9,20 +9,24 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
-use vnf::config;
+use vnf::api::Api;
+use vnf::config::{self, Config};
 use vnf::control::protocol::Reply;
 use vnf::control::{Control, Editor, Instruments, Service, Socket};
 use vnf::memory::Generations;
+use vnf::softwire::TableWriter;
 use vnf::telemetry::{LatencyRecorder, PortStats, WorkerCounters};
 use vnf::wire::MacAddr;
 
 /// Makes the instance as its files say it.
-const RESET: &[u8] =
+pub(super) const RESET: &[u8] =
     b"{\"version\":1,\"request\":\"reload\",\"force\":true,\"discard-edits\":true}\n";
+
+/// The control socket of the instance. Its API's is beside it, `api`.
+pub(super) static INSTANCE: LazyLock<PathBuf> = LazyLock::new(start);
 
 /// Bytes of one connection.
 pub(crate) fn control(input: &[u8]) {
-    static INSTANCE: LazyLock<PathBuf> = LazyLock::new(start);
     let answers = converse(&INSTANCE, input);
     let replies = parse(&answers);
     let lines = input.iter().filter(|&&byte| byte == b'\n').count();
@@ -36,7 +40,7 @@ pub(crate) fn control(input: &[u8]) {
 }
 
 /// Writes all and reads until the instance has closed the connection.
-fn converse(path: &Path, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn converse(path: &Path, bytes: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut writer = stream.try_clone().unwrap();
@@ -67,17 +71,22 @@ fn start() -> PathBuf {
     let directory = tempfile::tempdir().unwrap().keep();
     let path = directory.join("lwaftr.toml");
     let socket = directory.join("sock");
-    std::fs::write(&path, files(&socket)).unwrap();
-    std::fs::write(directory.join("table.csv"), "203.0.113.7,6,6,0,2001:db8:0:200::1\n").unwrap();
+    write_files(&socket);
     let listening = Socket::bind(&socket).unwrap();
-    thread::spawn(move || serve(&path, &directory.join("journal"), &listening));
+    let loaded = config::load_with_table(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    let api = Api::open(&loaded.0).unwrap();
+    thread::spawn(move || serve(loaded, &directory.join("journal"), &listening, api));
     socket
 }
 
-fn files(socket: &Path) -> String {
-    format!(
+/// Writes the files of the instance with this socket, as they are at first.
+pub(super) fn write_files(socket: &Path) {
+    let text = format!(
         r#"[instance]
-control-socket = "{}"
+control-socket = "{0}"
+[api]
+listen = []
+socket = "{1}"
 [external]
 port = "net_null0"
 address = "192.0.2.2/24"
@@ -90,12 +99,15 @@ next-hop = "2001:db8:0:1::1"
 br-addresses = "2001:db8:ffff::1"
 file = "table.csv"
 "#,
-        socket.display()
-    )
+        socket.display(),
+        socket.with_file_name("api").display()
+    );
+    std::fs::write(socket.with_file_name("lwaftr.toml"), text).unwrap();
+    let table = "203.0.113.7,6,6,0,2001:db8:0:200::1\n";
+    std::fs::write(socket.with_file_name("table.csv"), table).unwrap();
 }
 
-fn serve(path: &Path, journal: &Path, socket: &Socket) {
-    let loaded = config::load_with_table(path).unwrap_or_else(|errors| panic!("{errors}"));
+fn serve(loaded: (Config, TableWriter), journal: &Path, socket: &Socket, api: Api) {
     let (generations, _) = Generations::new(0);
     let macs = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];
     let editor = Editor::start(loaded, macs, generations, journal, false).unwrap();
@@ -113,5 +125,7 @@ fn serve(path: &Path, journal: &Path, socket: &Socket) {
         ..Instruments::default()
     };
     let control = Arc::new(Control::new(editor, instruments));
-    Service::new().unwrap().run(control, socket, false, std::future::pending()).unwrap();
+    let served = api.serve(Arc::clone(&control));
+    let serve = async { served.await.unwrap() };
+    Service::new().unwrap().run(control, socket, false, serve).unwrap();
 }
