@@ -47,6 +47,9 @@ fn instance(config: &mut Config, reader: &mut Reader) {
     if !crash.as_os_str().is_empty() && !crash.is_absolute() {
         let right = "a path that starts with \"/\", to be found after a crash";
         reader.wrong("instance.crash-directory", format!("is a relative path: {right}"));
+    } else if crash.exists() && !crash.is_dir() {
+        let right = "the path of a directory, or of nothing yet";
+        reader.wrong("instance.crash-directory", format!("{crash:?} is no directory: {right}"));
     }
     // The kernel's limit on the path of a Unix socket.
     if instance.control_socket.as_os_str().len() > 107 {

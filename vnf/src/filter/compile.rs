@@ -139,6 +139,7 @@ mod tests {
             ("tcp and ip6 protochain 6", "cannot be converted to machine code", "protochain"),
             ("ip and inbound", "not in the packet", "inbound"),
             ("ip[70000] = 1", "which no packet has", "70000"),
+            ("ip[-1] = 1", "in front of the packet", "-1"),
             ("arp", "from their IPv4 or IPv6 header on", "arp"),
         ] {
             let (message, marked) = refused(expression);

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthChar;
+
 /// So much of a long expression is shown around the place.
 const SHOWN: usize = 72;
 
@@ -108,17 +110,27 @@ fn tokens(expression: &str) -> Vec<Range<usize>> {
 
 /// A message with the expression below it, and the place marked.
 pub(super) fn pointed_at(expression: &str, Place(place): Place, message: &str) -> String {
-    let characters: Vec<char> = expression.chars().collect();
+    let characters: Vec<char> = expression.chars().map(in_a_line).collect();
     let start = expression[..place.start].chars().count();
-    let marked = expression[place].chars().count().max(1);
+    let marked = expression[place].chars().count();
     let from = if characters.len() > SHOWN { start.saturating_sub(SHOWN / 2) } else { 0 };
     let to = characters.len().min(from + SHOWN);
     let (before, after) =
         (if from > 0 { "..." } else { "" }, if to < characters.len() { "..." } else { "" });
     let shown: String = characters[from..to].iter().collect();
-    let spaces = " ".repeat(before.len() + start - from);
-    let marks = "^".repeat(marked.min(SHOWN - (start - from).min(SHOWN - 1)));
+    let spaces = " ".repeat(before.len() + columns(&characters[from..start]));
+    let marks = "^".repeat(columns(&characters[start..to.min(start + marked)]).max(1));
     format!("{message}\n    {before}{shown}{after}\n    {spaces}{marks}")
+}
+
+/// What stands for a character where only one line is shown, and each has a known width.
+fn in_a_line(character: char) -> char {
+    if character.is_whitespace() || character.is_control() { ' ' } else { character }
+}
+
+/// Columns that a terminal shows characters in.
+fn columns(characters: &[char]) -> usize {
+    characters.iter().map(|character| character.width().unwrap_or(0)).sum()
 }
 
 #[cfg(test)]
@@ -148,5 +160,19 @@ mod tests {
         assert!(lines[1].starts_with("    ...") && lines[1].ends_with("or frob"), "{text}");
         assert_eq!(lines[1].find("frob"), lines[2].find('^'), "{text}");
         assert!(lines[1].len() < 100, "{text}");
+    }
+
+    #[test]
+    fn marks_stand_below_what_they_mark_whatever_is_in_front() {
+        for (front, columns) in [("ip or\t", 6), ("ip or\r\n", 7), ("日本 ", 5), ("e\u{301} ", 2)]
+        {
+            let expression = format!("{front}frob");
+            let text = pointed_at(&expression, Place::of_word(&expression, "no 'frob'"), "no");
+            let lines: Vec<_> = text.lines().collect();
+            assert_eq!(lines[2], format!("    {}^^^^", " ".repeat(columns)), "{text}");
+            assert!(!lines[1].contains('\t'), "{text}");
+        }
+        let text = pointed_at("日本", Place(0..6), "no");
+        assert!(text.ends_with("    ^^^^"), "{text}");
     }
 }

@@ -16,6 +16,9 @@ const LONGEST_PACKET: u32 = 65_535;
 /// Linux keeps what is not in the packet (the interface, the direction) at offsets from here on.
 const METADATA: u32 = 0xffff_f000;
 
+/// So many kinds of it.
+const METADATA_KINDS: u32 = 64;
+
 /// A program that is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
@@ -118,6 +121,8 @@ pub(super) enum Unsupported {
     Metadata,
     /// It looks at a byte that no packet has.
     Beyond(u32),
+    /// It looks in front of the packet.
+    Before(i32),
     TooLong(usize),
     /// libpcap does not make this.
     Malformed(usize),
@@ -137,6 +142,9 @@ impl fmt::Display for Unsupported {
             ),
             Self::Beyond(offset) => {
                 write!(f, "looks at byte {offset}, which no packet has: the last one is {}", LONGEST_PACKET - 1)
+            }
+            Self::Before(offset) => {
+                write!(f, "looks at byte {offset}, which is in front of the packet: the first one is 0")
             }
             Self::TooLong(length) => write!(
                 f,
@@ -307,9 +315,10 @@ impl Raw {
 
 /// An offset at which so many bytes can be.
 fn within_packet(offset: u32, bytes: u32) -> Result<u32, Unsupported> {
-    if offset >= METADATA {
-        // "ip[4294967295]" would be this as well, and no better.
+    if (METADATA..METADATA + METADATA_KINDS).contains(&offset) {
         Err(Unsupported::Metadata)
+    } else if offset.cast_signed() < 0 {
+        Err(Unsupported::Before(offset.cast_signed()))
     } else if offset > LONGEST_PACKET - bytes {
         Err(Unsupported::Beyond(offset))
     } else {

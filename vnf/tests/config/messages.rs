@@ -185,6 +185,11 @@ fn every_mistake_has_its_message() {
             "relay.toml:2: instance.crash-directory: is a relative path: a path that starts with \"/\", to be found after a crash",
         ),
         (
+            "[external]",
+            "[instance]\ncrash-directory = \"/dev/null\"\n[external]",
+            "relay.toml:2: instance.crash-directory: \"/dev/null\" is no directory: the path of a directory, or of nothing yet",
+        ),
+        (
             "[policy]",
             "[policy]\ndscp = 64",
             "relay.toml:14: policy.dscp: 64 is not accepted: must be \"copy\" or an integer from 0 to 63",
