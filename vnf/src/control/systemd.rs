@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 #[cfg(feature = "dpdk")]
 use std::sync::Arc;
+#[cfg(any(feature = "dpdk", test))]
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
