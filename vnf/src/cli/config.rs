@@ -41,7 +41,7 @@ enum Verb {
     },
     /// Write softwires that were edited by hand into the table file
     ///
-    /// All else in it stays, comments too; a trailer is made anew. What was edited of a [[softwire]]
+    /// All else in it stays, comments too; a trailer is made anew. What was edited of an inline softwire
     /// is changed in the configuration file. Softwires whose valid-until has passed are taken out.
     /// Files are replaced as a whole, and only if what comes out is what runs.
     Fold,
