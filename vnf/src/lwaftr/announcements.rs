@@ -187,6 +187,29 @@ mod tests {
     }
 
     #[test]
+    fn when_a_link_returns_what_was_said_on_it_is_said_again() {
+        let (mut relay, snapshot) = (relay(), Snapshot::new(quiet_settings(), table()));
+        for ms in [0, 1_000, 3_000] {
+            for side in Side::BOTH {
+                said(&mut relay, &snapshot, side, ms);
+            }
+        }
+        snapshot.link_returned(Side::External);
+        let arp = ["arp 0.0.0.0 192.0.2.1", "arp 192.0.2.1 192.0.2.1"];
+        assert_eq!(said(&mut relay, &snapshot, Side::External, 9_000), arp);
+        assert_eq!(said(&mut relay, &snapshot, Side::Internal, 9_000), [""; 0]);
+        assert_eq!(said(&mut relay, &snapshot, Side::External, 11_000), arp[1..]);
+        snapshot.link_returned(Side::Internal);
+        let report = "report fe80::ff:fe00:2 4:0001 4:0002";
+        assert_eq!(
+            said(&mut relay, &snapshot, Side::Internal, 12_000),
+            [report, "solicit :: 2001:db8:1::1", "solicit :: fe80::ff:fe00:2"]
+        );
+        assert_eq!(said(&mut relay, &snapshot, Side::Internal, 13_000), [report]);
+        assert_eq!(said(&mut relay, &snapshot, Side::External, 60_000), [""; 0]);
+    }
+
+    #[test]
     fn a_change_announces_what_is_new_and_reports_what_was_left() {
         let (mut relay, first) = (relay(), Snapshot::new(quiet_settings(), table()));
         for ms in [0, 1_000, 3_000] {

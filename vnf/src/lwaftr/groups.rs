@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::settings::Link;
 use crate::wire::MacAddr;
@@ -22,6 +22,8 @@ pub(super) struct Group {
     mac: MacAddr,
     vlan: Option<u16>,
     joined: bool,
+    /// It is to be reported as at start.
+    again: AtomicBool,
     /// Only the asking worker writes these.
     reported: AtomicU64,
     next: AtomicU64,
@@ -30,7 +32,8 @@ pub(super) struct Group {
 impl Group {
     fn new(address: Ipv6Addr, link: &Link, joined: bool) -> Self {
         let Link { mac, vlan, .. } = *link;
-        Self { address, mac, vlan, joined, reported: 0.into(), next: 0.into() }
+        let again = AtomicBool::default();
+        Self { address, mac, vlan, joined, again, reported: 0.into(), next: 0.into() }
     }
 
     /// Every group in `listening` once, and those that were left and not yet reported.
@@ -71,8 +74,18 @@ impl Group {
         self.joined
     }
 
+    /// If we listen to it, that will be reported once more.
+    pub(super) fn report_again(&self) {
+        self.again.store(self.joined, Relaxed);
+    }
+
     /// True when its change is to be reported now. For the asking worker.
     pub(super) fn is_due(&self, now: u64) -> bool {
+        if self.again.load(Relaxed) {
+            self.again.store(false, Relaxed);
+            self.reported.store(0, Relaxed);
+            self.next.store(now, Relaxed);
+        }
         let reported = self.reported.load(Relaxed);
         if reported >= REPORTS || now < self.next.load(Relaxed) {
             return false;

@@ -107,6 +107,14 @@ impl Neighbours {
         answering.or_else(|| words().find(|(_, word)| word & KNOWN != 0)).map(|(hop, _)| hop)
     }
 
+    /// Has all that was said of us on a side said once more. Any thread may ask for that.
+    pub(super) fn introduce_us_again(&self, side: Side) {
+        self.own.iter().filter(|(on, _)| *on == side).for_each(|(_, own)| own.say_again());
+        if side == Side::Internal {
+            self.groups.iter().for_each(|group| group.report_again());
+        }
+    }
+
     /// Our addresses that nobody else may have, each with its side; BR addresses are anycast.
     pub(super) fn own(&self) -> &[(Side, Arc<OwnAddress>)] {
         &self.own

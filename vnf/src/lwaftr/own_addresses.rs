@@ -2,7 +2,7 @@
 //! for others that have it, and whether there are any.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::settings::Link;
 use crate::wire::MacAddr;
@@ -44,6 +44,8 @@ pub(super) struct OwnAddress {
     word: AtomicU64,
     /// How often somebody else was heard to have it.
     evidence: AtomicU64,
+    /// What is said at start is to be said again.
+    again: AtomicBool,
     saying: Notes,
 }
 
@@ -61,7 +63,13 @@ impl OwnAddress {
     pub(super) fn new(address: IpAddr, link: &Link) -> Self {
         let (word, evidence) = (AtomicU64::default(), AtomicU64::default());
         let Link { mac, vlan, .. } = *link;
-        Self { address, mac, vlan, word, evidence, saying: Notes::default() }
+        let again = AtomicBool::default();
+        Self { address, mac, vlan, word, evidence, again, saying: Notes::default() }
+    }
+
+    /// What is said at start will be said once more.
+    pub(super) fn say_again(&self) {
+        self.again.store(true, Relaxed);
     }
 
     /// Are both the same to the link?
@@ -91,6 +99,11 @@ impl OwnAddress {
     pub(super) fn due(&self, now: u64, announces: bool) -> Option<Saying> {
         let Notes { said, next, evidence, unanswered } = &self.saying;
         let script = if self.address.is_ipv4() { IPV4 } else { IPV6 };
+        if self.again.load(Relaxed) {
+            self.again.store(false, Relaxed);
+            said.store(0, Relaxed);
+            next.store(now, Relaxed);
+        }
         let steps = said.load(Relaxed);
         if announces && let Some(&(saying, pause)) = script.get(steps as usize) {
             if now < next.load(Relaxed) {
@@ -151,6 +164,17 @@ mod tests {
         assert_eq!(said(&ipv6, 5, 100), [(5, Saying::Probe)]);
         let silent = OwnAddress::new([192, 0, 2, 1].into(), &settings.external.link);
         assert_eq!(silent.due(0, false), None);
+    }
+
+    #[test]
+    fn n1_what_was_said_at_start_is_said_again_when_the_link_returns() {
+        let ipv4 = OwnAddress::new([192, 0, 2, 1].into(), &settings().external.link);
+        assert_eq!(said(&ipv4, 5, 100).len(), 3);
+        ipv4.say_again();
+        assert_eq!(
+            said(&ipv4, 100, 200),
+            [(100, Saying::Probe), (100, Saying::Announce), (102, Saying::Announce)]
+        );
     }
 
     #[test]

@@ -157,6 +157,12 @@ impl Snapshot {
         alarms::of(self)
     }
 
+    /// A side's link carries frames again: what is at its other end may be new, and is told once
+    /// more which addresses are ours (N1, N2).
+    pub fn link_returned(&self, side: Side) {
+        self.neighbours.introduce_us_again(side);
+    }
+
     /// How a side's next hops are, the preferred one first.
     #[must_use]
     pub fn next_hops(&self, side: Side) -> Vec<NextHopStatus> {

@@ -47,6 +47,8 @@ struct Known {
     /// What the last look found.
     found: Vec<Alarm>,
     links: [Option<LinkStatus>; 2],
+    /// Whether a side's link was found up again, and nobody there was told yet.
+    returned: [bool; 2],
     config: Arc<Config>,
     table_changed: SystemTime,
     next_look: Instant,
@@ -77,6 +79,7 @@ impl Monitor {
             judge: Judge::default(),
             found: Vec::new(),
             links: [None; 2],
+            returned: [false; 2],
             config,
             table_changed: SystemTime::now(),
             next_look: Instant::now(),
@@ -100,7 +103,12 @@ impl Monitor {
     pub(super) fn look(&self, mut sample: Sample, editor: Option<(Arc<Config>, SystemTime)>) {
         let mut known = self.known();
         known.next_look = Instant::now() + LOOK;
-        known.links = sample.ports.map(|port| port.link);
+        let before =
+            std::mem::replace(&mut known.links, sample.ports.each_ref().map(|port| port.link));
+        let is = |link: Option<LinkStatus>, up| link.is_some_and(|link| link.up == up);
+        for side in Side::BOTH.map(Side::index) {
+            known.returned[side] |= is(before[side], false) && is(known.links[side], true);
+        }
         if let Some((config, changed)) = editor {
             (known.config, known.table_changed) = (config, changed);
         }
@@ -118,6 +126,11 @@ impl Monitor {
         for event in known.book.update(alarms, SystemTime::now()) {
             // Nobody may be listening.
             _ = self.events.send(event);
+        }
+        for side in Side::BOTH {
+            if std::mem::take(&mut known.returned[side.index()]) {
+                snapshot.link_returned(side);
+            }
         }
         let health = known.health(snapshot);
         let drained = known.drain.is_some_and(|drain| Instant::now() >= drain.silent_from);
