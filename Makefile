@@ -11,14 +11,14 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 BUILD_PACKAGES := build-essential pkg-config clang libclang-dev libdpdk-dev libpcap-dev
 DEMO_PACKAGES := iproute2 ethtool nftables iputils-ping traceroute iperf3 curl jq python3 \
 	procps tcpdump
-TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user prometheus tshark tmux \
+TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user prometheus systemd tshark tmux \
 	openssl libyang2-tools
 LINT_PACKAGES := shellcheck
 DEEP_PACKAGES := valgrind chromium chromium-driver
 COMPARE_PACKAGES := git python3
 
 # Tests that need root: they make network namespaces and network devices.
-ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(prometheus) | binary(operator) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
+ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(prometheus) | binary(operator) | binary(systemd) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
 
 TRIPLE := x86_64-unknown-linux-gnu
 CPU := -C target-cpu=x86-64-v3

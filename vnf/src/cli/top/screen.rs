@@ -320,7 +320,7 @@ mod tests {
             "ext no-softwire        1.00 k   4.00 k",
             " 0  20.00 k/s ||||",
             "25 %",
-            "203.0.113.7 3           1.00 M  10.00 k",
+            "203.0.113.7 3          1.00 M  10.00 k",
             "q quit  p pause",
         ] {
             assert!(screen.contains(words), "{words}\n{screen}");
