@@ -5,12 +5,12 @@ use super::errors::{Icmpv4Error, Path};
 use super::keys::{End, Lookup, flow_hash};
 use super::limiter::Class;
 use super::link;
-use super::outbox::Received;
+use super::outbox::{Fate, Received};
 use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{Fragment, TooBigDf};
 use super::snapshot::Snapshot;
-use super::usual;
+use super::usual::Way;
 use super::verdict::{Stop, Verdict};
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
@@ -41,7 +41,19 @@ pub(super) struct ToB4 {
     pub(super) tos: Option<u8>,
 }
 
+/// Nobody's, for places that no packet has.
+impl Default for ToB4 {
+    fn default() -> Self {
+        Self::from_internet(0, Place::default(), DropReason::PortLessProtocol)
+    }
+}
+
 impl ToB4 {
+    #[inline(always)]
+    fn from_internet(received: u32, place: Place, without_port: DropReason) -> Self {
+        Self { received, outer: None, place, without_port, tos: None }
+    }
+
     /// How its sender is told of errors.
     #[cold]
     fn path(&self, frame: &[u8]) -> Path {
@@ -56,6 +68,7 @@ impl ToB4 {
 impl<P: FramePool> Relay<P> {
     /// Takes a burst from the external side where it goes. `since` is when it was received, if it
     /// waited.
+    #[inline(never)]
     pub(super) fn external(
         &mut self,
         cx: &Context<'_>,
@@ -63,59 +76,95 @@ impl<P: FramePool> Relay<P> {
         since: Option<u64>,
     ) {
         let mut waiting = Waiting::new();
-        for mut frame in burst.drain(..) {
+        let way = Way::of(cx, Side::External);
+        for frame in burst.drain(..) {
             let received = frame.bytes().len() as u32;
-            let from_internet = |place, without_port| ToB4 {
-                received,
-                outer: None,
-                place,
-                without_port,
-                tos: None,
-            };
-            if let Some((place, key)) = usual::from_internet(cx.snapshot, &frame) {
-                waiting.push(frame, from_internet(place, DropReason::PortLessProtocol), key);
-                continue;
-            }
-            match self.classify_external(cx, &mut frame, since.is_some()) {
-                Ok((place, Lookup { key, without_port })) => {
-                    waiting.push(frame, from_internet(place, without_port), key);
+            match way.as_ref().and_then(|way| way.usual_ipv4(cx.snapshot, &frame)) {
+                Some((place, key)) => {
+                    let packet = ToB4::from_internet(received, place, DropReason::PortLessProtocol);
+                    waiting.push_usual(frame, packet, key);
                 }
-                Err(stop) => {
-                    let received = Received { len: received, since };
-                    self.stop(cx, Side::External, frame, stop, received);
-                }
+                None => self.external_unusual(cx, frame, &mut waiting, since),
             }
         }
-        self.enter_tunnels(cx, waiting, Side::External, since);
+        self.enter_tunnels(cx, &mut waiting, way.as_ref(), Side::External, since);
+    }
+
+    /// A frame that needs a closer look: it waits for its answer, or ends here.
+    #[inline(never)]
+    fn external_unusual(
+        &mut self,
+        cx: &Context<'_>,
+        mut frame: P::Frame,
+        waiting: &mut Waiting<P::Frame, ToB4>,
+        since: Option<u64>,
+    ) {
+        let received = frame.bytes().len() as u32;
+        match self.classify_external(cx, &mut frame, since.is_some()) {
+            Ok((place, Lookup { key, without_port })) => {
+                waiting.push(frame, ToB4::from_internet(received, place, without_port), key);
+            }
+            Err(stop) => {
+                self.stop(cx, Side::External, frame, stop, Received { len: received, since });
+            }
+        }
     }
 
     /// Looks up the destinations of packets that came from side `from`, and sends each into its
-    /// softwire.
+    /// softwire. Usual packets among them go `way`.
+    #[inline(never)]
     pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
-        waiting: Waiting<P::Frame, ToB4>,
+        waiting: &mut Waiting<P::Frame, ToB4>,
+        way: Option<&Way<'_>>,
         from: Side,
         since: Option<u64>,
     ) {
-        let done = match from {
-            Side::External => Verdict::Forward,
-            Side::Internal => Verdict::Hairpin,
+        let (table, worker) = (&*cx.snapshot.table, self.worker);
+        let fate = match from {
+            Side::External => Fate::Forwarded,
+            Side::Internal => Fate::Hairpinned,
         };
         if self.looked.is_some() {
-            self.note_keys(cx, &waiting, End::Destination);
+            self.note_keys(cx, waiting, End::Destination);
         }
-        let (table, worker) = (&cx.snapshot.table, self.worker);
-        waiting.answered(table, worker, |mut frame, packet, slot| {
-            let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {
-                Ok(()) => {
-                    table.count(worker, slot, Direction::ToB4, packet.place.len);
-                    done
+        for (mut frame, packet, slot, is_usual) in waiting.answered(table, worker) {
+            let received = Received { len: packet.received, since };
+            match way {
+                Some(way) if is_usual && way.enter_tunnel(cx, &mut frame, packet.place, slot) => {
+                    if self.forward(way, from, fate, frame, received) {
+                        table.count(worker, slot, Direction::ToB4, packet.place.len);
+                    }
                 }
-                Err(verdict) => verdict,
-            };
-            self.carry_out(cx, from, frame, verdict, Received { len: packet.received, since });
-        });
+                _ => self.enter_unusual(cx, frame, packet, slot, from, received),
+            }
+        }
+    }
+
+    /// The same for a packet that needs a closer look.
+    #[inline(never)]
+    fn enter_unusual(
+        &mut self,
+        cx: &Context<'_>,
+        mut frame: P::Frame,
+        packet: &ToB4,
+        slot: Slot,
+        from: Side,
+        received: Received,
+    ) {
+        let verdict = match self.enter_tunnel(cx, &mut frame, packet, slot) {
+            Ok(()) => {
+                let (table, len) = (&cx.snapshot.table, packet.place.len);
+                table.count(self.worker, slot, Direction::ToB4, len);
+                match from {
+                    Side::External => Verdict::Forward,
+                    Side::Internal => Verdict::Hairpin,
+                }
+            }
+            Err(verdict) => verdict,
+        };
+        self.carry_out(cx, from, frame, verdict, received);
     }
 
     /// Everything up to the lookup: P1-P3, N4, Q1, I1, F2. A frame that has waited passed all this
@@ -182,7 +231,6 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// Everything after the lookup: E7, I2, E6, E8, N3, E3, Q1.
-    #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn enter_tunnel<F: Frame>(
         &mut self,

@@ -5,12 +5,11 @@ use super::errors::{Icmpv4Error, Icmpv6Error, Path};
 use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
-use super::outbox::Received;
-use super::reassembly::Whole;
+use super::outbox::{Fate, Received};
 use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
-use super::usual;
+use super::usual::{Left, Way};
 use super::verdict::{Stop, Verdict};
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
@@ -36,6 +35,23 @@ pub(super) struct FromB4 {
     pub(super) without_port: DropReason,
 }
 
+impl FromB4 {
+    /// The same packet on its way to another B4.
+    #[inline(always)]
+    fn hairpin(&self, tos: Option<u8>) -> ToB4 {
+        let Self { received, outer, inner, without_port } = *self;
+        ToB4 { received, outer: Some(outer), place: inner, without_port, tos }
+    }
+}
+
+/// Nobody's, for places that no packet has.
+impl Default for FromB4 {
+    fn default() -> Self {
+        let without_port = DropReason::PortLessProtocol;
+        Self { received: 0, outer: 0, inner: Place::default(), without_port }
+    }
+}
+
 /// What a frame on the internal side is, if it goes any further.
 #[derive(Debug, Clone, Copy)]
 enum Classified {
@@ -48,6 +64,7 @@ enum Classified {
 impl<P: FramePool> Relay<P> {
     /// Takes a burst from the internal side where it goes. `since` is when it was received, if it
     /// waited.
+    #[inline(never)]
     pub(super) fn internal(
         &mut self,
         cx: &Context<'_>,
@@ -55,84 +72,118 @@ impl<P: FramePool> Relay<P> {
         since: Option<u64>,
     ) {
         let mut waiting = Waiting::new();
-        for mut frame in burst.drain(..) {
+        let way = Way::of(cx, Side::Internal);
+        for frame in burst.drain(..) {
             let received = frame.bytes().len() as u32;
-            if let Some(packet) = usual::from_b4(cx.snapshot, frame.bytes()) {
-                let usual::Tunnelled { outer, inner, key } = packet;
-                let without_port = DropReason::PortLessProtocol;
-                waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
-                continue;
-            }
-            match self.classify_internal(cx, &mut frame) {
-                Ok(Classified::Packet(outer, inner, Lookup { key, without_port })) => {
-                    waiting.push(frame, FromB4 { received, outer, inner, without_port }, key);
+            match way.as_ref().and_then(|way| way.usual_tunnelled(cx.snapshot, frame.bytes())) {
+                Some((inner, key)) => {
+                    let outer = (inner.start - ipv6::HEADER) as u16;
+                    let without_port = DropReason::PortLessProtocol;
+                    let packet = FromB4 { received, outer, inner, without_port };
+                    waiting.push_usual(frame, packet, key);
                 }
-                Ok(Classified::Fragment(packet, header)) => {
-                    match self.reassemble(cx, frame.bytes(), packet, header) {
-                        Ok(None) => {}
-                        Ok(Some(whole)) => {
-                            // What came before it goes before it.
-                            let before = std::mem::replace(&mut waiting, Waiting::new());
-                            self.take_in_order(cx, before, since, packet.start, whole);
-                        }
-                        Err(reason) => {
-                            let received = Received { len: received, since };
-                            self.carry_out(cx, Side::Internal, frame, reason.into(), received);
-                        }
-                    }
-                }
-                Err(stop) => {
-                    let received = Received { len: received, since };
-                    self.stop(cx, Side::Internal, frame, stop, received);
-                }
+                None => self.internal_unusual(cx, frame, &mut waiting, way.as_ref(), since),
             }
         }
-        self.leave_tunnels(cx, waiting, since);
+        self.leave_tunnels(cx, &mut waiting, way.as_ref(), since);
     }
 
-    /// Takes packets that came before another was whole where they go, and then that one.
-    #[cold]
-    fn take_in_order(
+    /// A frame that needs a closer look: it waits for its answer, or ends here, or is a fragment
+    /// with which a packet is whole.
+    #[inline(never)]
+    fn internal_unusual(
         &mut self,
         cx: &Context<'_>,
-        before: Waiting<P::Frame, FromB4>,
+        mut frame: P::Frame,
+        waiting: &mut Waiting<P::Frame, FromB4>,
+        way: Option<&Way<'_>>,
         since: Option<u64>,
-        start: usize,
-        whole: Whole,
     ) {
-        self.leave_tunnels(cx, before, since);
-        self.take_assembled(cx, start, whole);
+        let received = frame.bytes().len() as u32;
+        let stop = match self.classify_internal(cx, &mut frame) {
+            Ok(Classified::Packet(outer, inner, Lookup { key, without_port })) => {
+                let packet = FromB4 { received, outer, inner, without_port };
+                return waiting.push(frame, packet, key);
+            }
+            Ok(Classified::Fragment(packet, header)) => {
+                match self.reassemble(cx, frame.bytes(), packet, header) {
+                    Ok(None) => return,
+                    Ok(Some(whole)) => {
+                        // What came before it goes before it.
+                        if !waiting.is_empty() {
+                            self.leave_tunnels(cx, waiting, way, since);
+                        }
+                        return self.take_assembled(cx, packet.start, whole);
+                    }
+                    Err(reason) => reason.into(),
+                }
+            }
+            Err(stop) => stop,
+        };
+        self.stop(cx, Side::Internal, frame, stop, Received { len: received, since });
     }
 
-    /// Looks up the sources of tunnelled packets, and sends each where it goes.
-    #[inline(always)]
+    /// Looks up the sources of tunnelled packets, and sends each where it goes. Usual packets among
+    /// them go `way`.
+    #[inline(never)]
     fn leave_tunnels(
         &mut self,
         cx: &Context<'_>,
-        waiting: Waiting<P::Frame, FromB4>,
+        waiting: &mut Waiting<P::Frame, FromB4>,
+        way: Option<&Way<'_>>,
         since: Option<u64>,
     ) {
         if self.looked.is_some() {
-            self.note_keys(cx, &waiting, End::Source);
+            self.note_keys(cx, waiting, End::Source);
         }
         let mut hairpins = Waiting::new();
-        let (table, worker) = (&cx.snapshot.table, self.worker);
-        waiting.answered(table, worker, |mut frame, packet, slot| {
-            let done = self.leave_tunnel(cx, &mut frame, packet, slot);
-            if done.is_ok() {
-                table.count(worker, slot, Direction::FromB4, packet.inner.len);
-            }
-            let verdict = match done {
-                Ok(None) => Verdict::Forward,
-                Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
-                Err(verdict) => verdict,
-            };
+        let (table, worker) = (&*cx.snapshot.table, self.worker);
+        for (mut frame, packet, slot, is_usual) in waiting.answered(table, worker) {
             let received = Received { len: packet.received, since };
-            self.carry_out(cx, Side::Internal, frame, verdict, received);
-        });
-        if !hairpins.is_empty() {
-            self.enter_tunnels(cx, hairpins, Side::Internal, since);
+            let left = way
+                .filter(|_| is_usual)
+                .map(|way| (way, way.leave_tunnel(cx, &mut frame, packet.inner, slot)));
+            match left {
+                Some((way, Left::ToInternet)) => {
+                    if self.forward(way, Side::Internal, Fate::Forwarded, frame, received) {
+                        table.count(worker, slot, Direction::FromB4, packet.inner.len);
+                    }
+                }
+                Some((_, Left::ToB4(key))) => {
+                    table.count(worker, slot, Direction::FromB4, packet.inner.len);
+                    hairpins.push_usual(frame, packet.hairpin(None), key);
+                }
+                _ => self.leave_unusual(cx, frame, packet, slot, received, &mut hairpins),
+            }
         }
+        if !hairpins.is_empty() {
+            let way = Way::of(cx, Side::External);
+            self.enter_tunnels(cx, &mut hairpins, way.as_ref(), Side::Internal, since);
+        }
+    }
+
+    /// The same for a packet that needs a closer look.
+    #[inline(never)]
+    fn leave_unusual(
+        &mut self,
+        cx: &Context<'_>,
+        mut frame: P::Frame,
+        packet: &FromB4,
+        slot: Slot,
+        received: Received,
+        hairpins: &mut Waiting<P::Frame, ToB4>,
+    ) {
+        let done = self.leave_tunnel(cx, &mut frame, packet, slot);
+        if done.is_ok() {
+            let (table, len) = (&cx.snapshot.table, packet.inner.len);
+            table.count(self.worker, slot, Direction::FromB4, len);
+        }
+        let verdict = match done {
+            Ok(None) => Verdict::Forward,
+            Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
+            Err(verdict) => verdict,
+        };
+        self.carry_out(cx, Side::Internal, frame, verdict, received);
     }
 
     /// Everything up to the lookup: P1, P2, P4, D1, F1, and what [`Self::classify_inner`] does.
@@ -285,7 +336,6 @@ impl<P: FramePool> Relay<P> {
 
     /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1. A packet for another B4 is
     /// given back, to be looked up.
-    #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn leave_tunnel<F: Frame>(
         &mut self,
@@ -338,14 +388,7 @@ impl<P: FramePool> Relay<P> {
             } else {
                 Lookup::of(&packet, End::Destination)
             };
-            let hairpin = ToB4 {
-                received: from.received,
-                outer: Some(from.outer),
-                place: from.inner,
-                without_port,
-                tos,
-            };
-            return Ok(Some((hairpin, key)));
+            return Ok(Some((ToB4 { without_port, ..from.hairpin(tos) }, key)));
         }
         let mtu = snapshot.settings.external.link.mtu;
         let is_too_big = from.inner.len > usize::from(mtu);

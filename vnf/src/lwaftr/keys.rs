@@ -155,9 +155,14 @@ pub(super) fn flow_hash(packet: &Ipv4<'_>) -> u32 {
     } else {
         0
     };
-    let addresses =
-        u64::from(u32::from(packet.source())) << 32 | u64::from(u32::from(packet.destination()));
-    let rest = u64::from(ports) << 8 | u64::from(packet.protocol());
+    hash_of_flow(packet.source().into(), packet.destination().into(), ports, packet.protocol())
+}
+
+/// The same of a packet whose fields are at hand.
+#[inline(always)]
+pub(super) fn hash_of_flow(source: u32, destination: u32, ports: u32, protocol: u8) -> u32 {
+    let addresses = u64::from(source) << 32 | u64::from(destination);
+    let rest = u64::from(ports) << 8 | u64::from(protocol);
     let mixed = (addresses ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let mixed = (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     (mixed >> 44) as u32

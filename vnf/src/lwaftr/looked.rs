@@ -63,7 +63,12 @@ impl<P: FramePool> Relay<P> {
 
     /// Notes what is about to be looked up.
     #[cold]
-    pub(super) fn note_keys<F, T>(&mut self, cx: &Context<'_>, waiting: &Waiting<F, T>, end: End) {
+    pub(super) fn note_keys<F, T: Copy + Default>(
+        &mut self,
+        cx: &Context<'_>,
+        waiting: &Waiting<F, T>,
+        end: End,
+    ) {
         if let Some(looked) = &mut self.looked {
             looked.extend(waiting.keys().map(|key| Looked::up(&cx.snapshot.table, end, key)));
         }

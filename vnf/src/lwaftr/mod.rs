@@ -6,7 +6,7 @@
 //!
 //! | file | what it decides |
 //! | --- | --- |
-//! | `usual` | nothing: it tells nearly all packets from those that need a closer look |
+//! | `usual` | nothing but that a packet goes through: the straight way of nearly all packets |
 //! | `link` | frames that are not for us, or not IP (P1) |
 //! | `external` | packets from the Internet (P2, P3, E1-E8) |
 //! | `internal` | packets from the B4s (P4, D1-D7) |

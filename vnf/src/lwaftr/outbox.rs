@@ -10,9 +10,10 @@ use crate::side::Side;
 use crate::telemetry::{DropReason, WorkerCounters};
 
 /// What a frame to be sent is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Fate {
     /// Received on the other interface.
+    #[default]
     Forwarded = 0,
     /// A fragment of a received frame, but for its last.
     Piece,
@@ -36,10 +37,9 @@ impl Fate {
 }
 
 /// What to count when a frame was sent, or was not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Origin {
     fate: Fate,
-    len: u32,
     received_len: u32,
 }
 
@@ -56,7 +56,8 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(super) struct Outbox<F> {
     frames: TxBurst<F>,
-    origins: ArrayVec<Origin, TX_BURST>,
+    /// Of each frame.
+    origins: [Origin; TX_BURST],
     /// What they all are.
     tally: Tally,
     /// Those that had to wait, for a next hop or for fragments: which, and since when.
@@ -75,14 +76,14 @@ struct Tally {
 
 impl Tally {
     #[inline]
-    fn add(&mut self, origin: &Origin) {
-        self.frames[origin.fate as usize] += 1;
-        self.bytes += u64::from(origin.len);
+    fn add(&mut self, fate: Fate, len: usize) {
+        self.frames[fate as usize] += 1;
+        self.bytes += len as u64;
     }
 
-    fn remove(&mut self, origin: &Origin) {
-        self.frames[origin.fate as usize] -= 1;
-        self.bytes -= u64::from(origin.len);
+    fn remove(&mut self, fate: Fate, len: usize) {
+        self.frames[fate as usize] -= 1;
+        self.bytes -= len as u64;
     }
 }
 
@@ -103,7 +104,7 @@ impl<F: Frame> Outbox<F> {
     pub(super) fn new() -> Self {
         Self {
             frames: TxBurst::new(),
-            origins: ArrayVec::new(),
+            origins: [Origin::default(); TX_BURST],
             tally: Tally::default(),
             late: ArrayVec::new(),
             waits: ArrayVec::new(),
@@ -128,16 +129,14 @@ impl<F: Frame> Outbox<F> {
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn push(&mut self, frame: F, fate: Fate, received: Received) -> Result<(), F> {
-        let len = frame.bytes().len() as u32;
-        let origin = Origin { fate, len, received_len: received.len };
-        self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
+        let number = self.frames.len();
+        let Some(place) = self.origins.get_mut(number) else { return Err(frame) };
+        *place = Origin { fate, received_len: received.len };
+        self.tally.add(fate, frame.bytes().len());
         if let Some(since) = received.since {
-            let _ = self.late.try_push((self.origins.len(), since));
+            let _ = self.late.try_push((number, since));
         }
-        self.tally.add(&origin);
-        // Both have the same capacity and length.
-        let _ = self.origins.try_push(origin);
-        Ok(())
+        self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)
     }
 
     /// When the packets were received that waited and were sent since the last call.
@@ -154,6 +153,7 @@ impl<F: Frame> Outbox<F> {
         queue: &mut impl TxQueue<Frame = F>,
         counters: &WorkerCounters,
     ) -> Sent {
+        let offered = self.frames.len();
         let mut accepted = 0;
         loop {
             let more = queue.transmit(&mut self.frames);
@@ -163,8 +163,9 @@ impl<F: Frame> Outbox<F> {
             }
         }
         let mut sent = std::mem::take(&mut self.tally);
-        for origin in self.origins.get(accepted..).unwrap_or_default() {
-            sent.remove(origin);
+        let refused = self.origins.get(accepted..offered).unwrap_or_default();
+        for (origin, frame) in refused.iter().zip(&self.frames) {
+            sent.remove(origin.fate, frame.bytes().len());
             count_refused(*origin, side, counters);
         }
         if let Some(frame) = self.frames.first() {
@@ -193,7 +194,6 @@ impl<F: Frame> Outbox<F> {
                 _ => {}
             }
         }
-        self.origins.clear();
         in_time
     }
 }

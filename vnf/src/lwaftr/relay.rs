@@ -16,6 +16,7 @@ use super::outbox::{Fate, Outbox, Received, Sent};
 use super::reassembly::Packets;
 use super::snapshot::Snapshot;
 use super::tap::Tap;
+use super::usual::Way;
 use super::verdict::{Stop, Verdict};
 use crate::frame::{Burst, Frame, FramePool, RoomyFrame, TxQueue};
 use crate::side::Side;
@@ -251,6 +252,31 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
+    /// Sends a usual packet that side `from` received on its `way`, unless the filter there is against
+    /// it: does it leave?
+    #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn forward(
+        &mut self,
+        way: &Way<'_>,
+        from: Side,
+        fate: Fate,
+        frame: P::Frame,
+        received: Received,
+    ) -> bool {
+        let lets_out = way.lets_out(&frame);
+        let left = if lets_out {
+            self.out[way.to().index()].push(frame, fate, received)
+        } else {
+            Err(frame)
+        };
+        if let Err(frame) = left {
+            let reason = if lets_out { DropReason::TxFull } else { DropReason::FilterEgress };
+            self.count_drop(from, reason, &frame, received.len as usize);
+        }
+        lets_out
+    }
+
     /// Counts a frame that ends here, and puts one that leaves where it leaves by.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
@@ -278,7 +304,7 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// Counts a dropped frame; the first of its reason in a burst is kept as an example (A2).
-    #[inline]
+    #[inline(never)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn count_drop(
         &mut self,

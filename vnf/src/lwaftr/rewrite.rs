@@ -8,7 +8,7 @@ use crate::wire::ipv6::{self, Outer};
 use crate::wire::{ipv4, protocol, tcp};
 
 /// Where an IP packet is in its frame.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Place {
     /// Bytes before it.
     pub(super) start: usize,
@@ -90,8 +90,54 @@ impl Changes {
     }
 }
 
-/// The header of a tunnelled packet (E3-E5). `tos` and `flow` are the inner packet's.
-#[inline(always)]
+/// What the policy makes of outer headers (E3-E5), in masks instead of choices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OuterRules {
+    /// Bits of the traffic class that the inner packet says, and those that are fixed.
+    copied: u8,
+    fixed: u8,
+    /// Bits of the flow label that are a hash, and those that are fixed.
+    hashed: u32,
+    label: u32,
+    hop_limit: u8,
+}
+
+impl OuterRules {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let (dscp, fixed) = match policy.dscp {
+            Dscp::Copy => (!ECN, 0),
+            Dscp::Fixed(dscp) => (0, dscp << 2),
+        };
+        let ecn = match policy.ecn {
+            Ecn::Normal => ECN,
+            Ecn::Compatibility => 0,
+        };
+        let (hashed, label) = match policy.flow_label {
+            FlowLabel::Hash => (0xf_ffff, 0),
+            FlowLabel::Fixed(label) => (0, label),
+        };
+        Self { copied: dscp | ecn, fixed, hashed, label, hop_limit: policy.hop_limit }
+    }
+
+    /// The header of a tunnelled packet. `tos` and `flow` are the inner packet's.
+    #[inline(always)]
+    pub(super) fn outer(&self, br: u128, b4: u128, inner_len: usize, tos: u8, flow: u32) -> Outer {
+        let hash = flow & self.hashed;
+        // 0 would say that there is no label.
+        let hash = hash | u32::from(hash == 0) & self.hashed;
+        Outer {
+            traffic_class: tos & self.copied | self.fixed,
+            flow_label: hash | self.label,
+            payload_len: inner_len as u16,
+            next_header: protocol::IPV4,
+            hop_limit: self.hop_limit,
+            source: br,
+            destination: b4,
+        }
+    }
+}
+
+/// The header of one tunnelled packet (E3-E5). `tos` and `flow` are the inner packet's.
 pub(super) fn outer(
     policy: &Policy,
     br: u128,
@@ -100,28 +146,7 @@ pub(super) fn outer(
     tos: u8,
     flow: u32,
 ) -> Outer {
-    let dscp = match policy.dscp {
-        Dscp::Copy => tos & 0xfc,
-        Dscp::Fixed(dscp) => dscp << 2,
-    };
-    let ecn = match policy.ecn {
-        Ecn::Normal => tos & 0x03,
-        Ecn::Compatibility => 0,
-    };
-    let flow_label = match policy.flow_label {
-        // 0 would say that there is no label.
-        FlowLabel::Hash => flow & 0xf_ffff | u32::from(flow & 0xf_ffff == 0),
-        FlowLabel::Fixed(label) => label,
-    };
-    Outer {
-        traffic_class: dscp | ecn,
-        flow_label,
-        payload_len: inner_len as u16,
-        next_header: protocol::IPV4,
-        hop_limit: policy.hop_limit,
-        source: br,
-        destination: b4,
-    }
+    OuterRules::new(policy).outer(br, b4, inner_len, tos, flow)
 }
 
 /// What a decapsulated packet's DSCP and ECN become, if not what they are (D3; RFC 6040 section
@@ -140,6 +165,12 @@ pub(super) fn decapsulated_tos(policy: &Policy, inner: u8, outer: u8) -> Option<
     };
     let tos = dscp | ecn;
     Some((tos != inner).then_some(tos))
+}
+
+/// Does a decapsulated packet surely keep its ECN, whatever it is?
+#[inline(always)]
+pub(super) fn keeps_ecn(inner: u8, outer: u8) -> bool {
+    (outer & ECT_1 == 0) | ((inner ^ outer) & ECN == 0)
 }
 
 const ECN: u8 = 0b11;

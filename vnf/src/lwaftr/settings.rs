@@ -71,7 +71,7 @@ fn passes(filter: &Option<Filter>, packet: &[u8]) -> bool {
 
 /// Out of line: without filters, only the question whether there are any is on the fast path.
 #[inline(never)]
-fn asked(filter: &Filter, packet: &[u8]) -> bool {
+pub(super) fn asked(filter: &Filter, packet: &[u8]) -> bool {
     filter.matches(packet)
 }
 

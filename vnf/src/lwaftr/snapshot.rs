@@ -26,8 +26,9 @@ pub struct Snapshot {
     /// The largest segment that TCP may announce (E10).
     pub(super) most_segment: Option<u16>,
     martians: Martians,
-    /// A bit for each first octet of a martian network or of an external address of ours.
-    special_octets: [u64; 4],
+    /// Which first octets a martian network or an external address of ours has: asked twice of every
+    /// packet, so that each has a byte.
+    special_octets: [bool; 256],
     own_ipv4: Box<[u32]>,
     br_addresses: Box<[u128]>,
     /// Internal and link-local addresses.
@@ -64,9 +65,12 @@ impl Snapshot {
         let mut groups: Vec<u128> = ours.map(|&address| solicited_node(address).into()).collect();
         groups.push(ALL_NODES.into());
         let martians = Martians::new(&settings.policy.martians);
-        let mut special_octets = martians.octets;
+        let mut special_octets = [false; 256];
+        for octet in 0..=u8::MAX {
+            special_octets[usize::from(octet)] = is_marked(&martians.octets, octet);
+        }
         for net in &settings.external.addresses {
-            mark(&mut special_octets, net.addr().octets()[0]);
+            special_octets[usize::from(net.addr().octets()[0])] = true;
         }
         Self {
             neighbours: Neighbours::new(&settings, old.map(|old| &old.neighbours)),
@@ -89,9 +93,9 @@ impl Snapshot {
     }
 
     /// The same, asked of an address's first octet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_ordinary_octet(&self, octet: u8) -> bool {
-        !is_marked(&self.special_octets, octet)
+        !self.special_octets[usize::from(octet)]
     }
 
     /// Is this one of our external addresses?

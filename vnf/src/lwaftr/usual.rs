@@ -1,121 +1,385 @@
-//! What nearly all packets look like, told by a few loads and compares: IP to our MAC address, an
-//! IPv4 header without options or fragmentation, TCP or UDP, addresses with nothing special about
-//! them. What is not like that is classified the careful way, in `external` and `internal`, where
-//! every packet can go; a packet is usual only if the careful way would say the same of it.
+//! The way of nearly all packets: TCP or UDP in an IPv4 header without options or fragmentation,
+//! between addresses with nothing special about them, in a frame to our MAC address, small enough
+//! for the link ahead, with time to live.
 //!
-//! One thing is put off: a tunnelled packet's outer addresses. If they are the ends of its softwire
-//! they are right, because no softwire has others; if not, `internal` finds out why.
+//! Nothing is decided here but that a packet goes through. A few loads and compares tell the usual
+//! ones; then the binding table is asked about the burst; then each header is written. Whatever
+//! is not like that at any step takes the careful way, in `external` and `internal`, which every
+//! packet can go, with the same result.
+//!
+//! A tunnelled packet's outer addresses are not looked at before its softwire is known: if they are
+//! its ends they are right, because no softwire has others.
 
-use super::rewrite::Place;
-use super::settings::Link;
+use super::context::Context;
+use super::keys::hash_of_flow;
+use super::rewrite::{self, OuterRules, Place};
+use super::settings::{DecapDscp, DecapTtl, Hairpinning, Link, asked};
 use super::snapshot::Snapshot;
+use crate::filter::Filter;
 use crate::frame::Frame;
 use crate::side::Side;
-use crate::softwire::Key;
-use crate::wire::checksum;
-use crate::wire::ethernet::{HEADER, TAGGED, ethertype};
-use crate::wire::{ipv4, ipv6, protocol};
+use crate::softwire::{Key, Slot};
+use crate::wire::ethernet::{HEADER, TAGGED, Template, ethertype};
+use crate::wire::{checksum, ipv4, ipv6, protocol, tcp};
 
-/// An IPv4 header without options and the ports behind it.
+/// An IPv4 header without options, and the ports behind it.
 const IPV4_AND_PORTS: usize = ipv4::HEADER + 4;
 
-/// Which end of an IPv4 packet is looked up: where its address and port stand behind the header's
-/// start.
+/// The same behind an outer header.
+const TUNNELLED: usize = ipv6::HEADER + IPV4_AND_PORTS;
+
+/// What the usual packets of one side have in common during a burst.
+#[derive(Debug)]
+pub(super) struct Way<'a> {
+    start: Start,
+    /// The longest IPv4 packet that fits the link ahead, and the least TTL that it may arrive with.
+    longest: usize,
+    least_ttl: u8,
+    /// SYNs are looked at closely, for the segments that they announce (E10).
+    clamps: bool,
+    /// Packets may be for other B4s (D6), and then go straight there.
+    hairpins: bool,
+    hairpins_pass: bool,
+    /// Where they leave.
+    to: Side,
+    /// The headers of what leaves, and who is asked about it.
+    ethernet: &'a Template,
+    outer: OuterRules,
+    filter: Option<&'a Filter>,
+}
+
+/// Where a usual packet that left its tunnel goes.
 #[derive(Debug, Clone, Copy)]
-struct End {
-    address: usize,
-    port: usize,
+pub(super) enum Left {
+    /// To the Internet: it is ready.
+    ToInternet,
+    /// Into another tunnel, whose softwire has this key.
+    ToB4(Key),
+    /// That needs a closer look.
+    Unusual,
 }
 
-const SOURCE: End = End { address: 12, port: ipv4::HEADER };
-const DESTINATION: End = End { address: 16, port: ipv4::HEADER + 2 };
-
-/// Where a tunnelled packet is, and its key.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tunnelled {
-    /// Where the outer packet starts.
-    pub(super) outer: u16,
-    /// Where the inner packet is.
-    pub(super) inner: Place,
-    pub(super) key: Key,
+/// What the start of a frame that is simply IP to our MAC address looks like: two words of it, at 0
+/// and at 12, and the bits of them that matter.
+#[derive(Debug)]
+struct Start {
+    address: Match,
+    kind: Match,
+    /// Where the packet begins.
+    len: usize,
 }
 
-/// A usual packet from the Internet.
-#[inline(always)]
-#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-pub(super) fn from_internet<F: Frame>(snapshot: &Snapshot, frame: &F) -> Option<(Place, Key)> {
-    let verified = frame.ipv4_checksum_verified();
-    let frame = frame.bytes();
-    let start = packet_start(&snapshot.settings.external.link, Side::External, frame)?;
-    let (head, len) = ipv4(frame.get(start..)?, verified)?;
-    let ordinary = snapshot.is_ordinary_octet(head[12]) & snapshot.is_ordinary_octet(head[16]);
-    let usual = ordinary
-        && snapshot.settings.filters.admits(Side::External, frame.get(start..start + len)?);
-    usual.then(|| (Place { start, len }, key(head, DESTINATION)))
+#[derive(Debug)]
+struct Match {
+    bits: u64,
+    mask: u64,
 }
 
-/// A usual packet from a B4.
-#[inline(always)]
-#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-pub(super) fn from_b4(snapshot: &Snapshot, frame: &[u8]) -> Option<Tunnelled> {
-    let outer = packet_start(&snapshot.settings.internal.link, Side::Internal, frame)?;
-    let packet = frame.get(outer..)?;
-    let (head, payload) = packet.split_first_chunk::<{ ipv6::HEADER }>()?;
-    let payload = payload.get(..usize::from(u16::from_be_bytes([head[4], head[5]])))?;
-    if (head[0] >> 4 != 6) | (head[6] != protocol::IPV4) {
-        return None;
+impl Match {
+    #[inline(always)]
+    fn differs(&self, word: u64) -> u64 {
+        (word ^ self.bits) & self.mask
     }
-    let (inner, len) = ipv4(payload, false)?;
-    let packet = packet.get(..ipv6::HEADER + payload.len())?;
-    if !snapshot.settings.filters.admits(Side::Internal, packet) {
-        return None;
+}
+
+impl Start {
+    /// Bytes that are looked at.
+    const BYTES: usize = 20;
+
+    fn new(link: &Link, side: Side) -> Self {
+        let carried = u64::from(match side {
+            Side::External => ethertype::IPV4,
+            Side::Internal => ethertype::IPV6,
+        });
+        // All of the destination, and the source's bit that would make it a group.
+        let address = Match { bits: link.mac.to_u64() << 16, mask: 0xffff_ffff_ffff_0100 };
+        let (kind, len) = match link.vlan {
+            None => (Match { bits: carried << 48, mask: 0xffff << 48 }, HEADER),
+            Some(vlan) => {
+                let tag = u64::from(ethertype::VLAN) << 48 | u64::from(vlan) << 32;
+                (Match { bits: tag | carried << 16, mask: 0xffff_0fff_ffff_0000 }, TAGGED)
+            }
+        };
+        Self { address, kind, len }
     }
-    let inner_place = Place { start: outer + ipv6::HEADER, len };
-    Some(Tunnelled { outer: outer as u16, inner: inner_place, key: key(inner, SOURCE) })
+
+    /// What follows it, if the frame starts like this.
+    #[inline(always)]
+    fn packet<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        let head: &[u8; Self::BYTES] = frame.first_chunk()?;
+        let differences = self.address.differs(word(head, 0)) | self.kind.differs(word(head, 12));
+        if differences == 0 { frame.get(self.len..) } else { None }
+    }
 }
 
 /// Where the packet starts in a frame that is simply IP to our MAC address.
 #[inline(always)]
 pub(super) fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
-    let head: &[u8; TAGGED] = frame.first_chunk()?;
-    let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-    let (tag_fits, kind, start) = match link.vlan {
-        None => (true, word(12), HEADER),
-        Some(vlan) => (word(12) == ethertype::VLAN && word(14) & 0x0fff == vlan, word(16), TAGGED),
-    };
-    let carried = match side {
-        Side::External => ethertype::IPV4,
-        Side::Internal => ethertype::IPV6,
-    };
-    // All of the destination, and the source's bit that would make it a group.
-    let is_ours = first_eight(head) & 0xffff_ffff_ffff_0100 == link.mac.to_u64() << 16;
-    (is_ours & tag_fits & (kind == carried)).then_some(start)
+    let start = Start::new(link, side);
+    start.packet(frame).map(|_| start.len)
 }
 
+/// Does this TCP packet without options start a connection, or cannot that be told?
 #[inline(always)]
-fn first_eight(head: &[u8; TAGGED]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *head;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+fn is_syn(packet: &[u8]) -> bool {
+    packet.get(ipv4::HEADER + tcp::FLAGS).is_none_or(|flags| flags & tcp::SYN != 0)
 }
 
-/// The header and ports of a usual packet at the start of `bytes`, and its length. The port may
-/// have verified its checksum.
+/// Eight bytes of a header.
 #[inline(always)]
-fn ipv4(bytes: &[u8], verified: bool) -> Option<(&[u8; IPV4_AND_PORTS], usize)> {
-    let head: &[u8; IPV4_AND_PORTS] = bytes.first_chunk()?;
-    let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    let fits = len >= IPV4_AND_PORTS && len <= bytes.len();
-    let no_options = head[0] == 0x45;
-    let whole = u16::from_ne_bytes([head[6], head[7]]) & u16::from_be(0x3fff) == 0;
-    let has_ports = head[9] == protocol::UDP || head[9] == protocol::TCP;
-    let usual = fits & no_options & whole & has_ports;
-    (usual && (verified || checksum::verifies_header(head.first_chunk()?))).then_some((head, len))
+fn word<const N: usize>(head: &[u8; N], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&head[at..at + 8]);
+    u64::from_be_bytes(bytes)
 }
 
-#[inline(always)]
-fn key(head: &[u8; IPV4_AND_PORTS], End { address, port }: End) -> Key {
-    let octets = [head[address], head[address + 1], head[address + 2], head[address + 3]];
-    Key::with_port(u32::from_be_bytes(octets), u16::from_be_bytes([head[port], head[port + 1]]))
+/// The first 24 bytes of an IPv4 packet without options: header and ports.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    /// Version to fragment offset, TTL to source address.
+    words: [u64; 2],
+    destination: u32,
+    ports: u32,
+}
+
+impl Head {
+    #[inline(always)]
+    fn read(bytes: &[u8; IPV4_AND_PORTS]) -> Self {
+        let last = word(bytes, 16);
+        Self {
+            words: [word(bytes, 0), word(bytes, 8)],
+            destination: (last >> 32) as u32,
+            ports: last as u32,
+        }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        usize::from((self.words[0] >> 32) as u16)
+    }
+
+    #[inline(always)]
+    fn tos(&self) -> u8 {
+        (self.words[0] >> 48) as u8
+    }
+
+    #[inline(always)]
+    fn ttl(&self) -> u8 {
+        (self.words[1] >> 56) as u8
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        (self.words[1] >> 48) as u8
+    }
+
+    #[inline(always)]
+    fn source(&self) -> u32 {
+        self.words[1] as u32
+    }
+
+    /// Writes TTL and checksum for the next link to the packet that it is the head of.
+    #[inline(always)]
+    fn write_decremented(&self, bytes: &mut [u8; IPV4_AND_PORTS]) {
+        let [ttl, protocol, sum @ ..] = ((self.words[1] >> 32) as u32).to_be_bytes();
+        let [high, low] = ipv4::decremented(u16::from_be_bytes(sum)).to_be_bytes();
+        bytes[8..12].copy_from_slice(&[ttl.wrapping_sub(1), protocol, high, low]);
+    }
+
+    /// No options, no fragment, ports, and a checksum that verifies, unless the port has `verified`
+    /// it.
+    #[inline(always)]
+    fn is_plain(&self, verified: bool) -> bool {
+        /// Version and header length; more fragments, and the offset.
+        const FORM: u64 = 0xff00_0000_0000_3fff;
+        let has_ports = self.protocol() == protocol::UDP || self.protocol() == protocol::TCP;
+        (self.words[0] & FORM) == 0x45 << 56 && has_ports && (verified || self.verifies())
+    }
+
+    /// Is its checksum right?
+    #[inline(always)]
+    fn verifies(&self) -> bool {
+        let sum = checksum::sum_of_halves(self.words[0])
+            + checksum::sum_of_halves(self.words[1])
+            + u64::from(self.destination);
+        // Not all zeros, as the version is not.
+        sum.is_multiple_of(0xffff)
+    }
+}
+
+impl<'a> Way<'a> {
+    /// The way of packets that are received on `side`; none while the next hop is not known.
+    pub(super) fn of(cx: &'a Context<'_>, side: Side) -> Option<Self> {
+        let (snapshot, policy) = (cx.snapshot, &cx.snapshot.settings.policy);
+        let mtu = usize::from(snapshot.link(side.other()).mtu);
+        let (longest, decrements) = match side {
+            Side::External => (mtu.saturating_sub(ipv6::HEADER), true),
+            Side::Internal => (mtu, policy.decap_ttl == DecapTtl::Decrement),
+        };
+        Some(Self {
+            start: Start::new(snapshot.link(side), side),
+            longest,
+            least_ttl: 1 + u8::from(decrements),
+            clamps: snapshot.most_segment.is_some(),
+            hairpins: policy.hairpinning != Hairpinning::External,
+            hairpins_pass: policy.hairpinning == Hairpinning::Local,
+            to: side.other(),
+            ethernet: cx.to_next_hop(side.other())?,
+            outer: OuterRules::new(policy),
+            filter: snapshot.settings.filters.egress[side.other().index()].as_ref(),
+        })
+    }
+
+    /// The head of a usual packet at the start of `bytes`. The port may have `verified` its checksum.
+    #[inline(always)]
+    fn head(&self, snapshot: &Snapshot, bytes: &[u8], verified: bool) -> Option<Head> {
+        let head = Head::read(bytes.first_chunk()?);
+        let len = head.len();
+        let is_usual = head.is_plain(verified)
+            && len >= IPV4_AND_PORTS
+            && len <= bytes.len()
+            && len <= self.longest
+            && head.ttl() >= self.least_ttl
+            && snapshot.is_ordinary_octet((head.source() >> 24) as u8)
+            && snapshot.is_ordinary_octet((head.destination >> 24) as u8)
+            && !(self.clamps && head.protocol() == protocol::TCP && is_syn(bytes));
+        is_usual.then_some(head)
+    }
+
+    /// A usual packet from the Internet: where it is, and its key.
+    #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn usual_ipv4<F: Frame>(
+        &self,
+        snapshot: &Snapshot,
+        frame: &F,
+    ) -> Option<(Place, Key)> {
+        let bytes = self.start.packet(frame.bytes())?;
+        let head = self.head(snapshot, bytes, frame.ipv4_checksum_verified())?;
+        let place = Place { start: self.start.len, len: head.len() };
+        if !snapshot.settings.filters.admits(Side::External, bytes.get(..place.len)?) {
+            return None;
+        }
+        Some((place, Key::with_port(head.destination, head.ports as u16)))
+    }
+
+    /// A usual packet from a B4: where the inner one is, and its key.
+    #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn usual_tunnelled(
+        &self,
+        snapshot: &Snapshot,
+        frame: &[u8],
+    ) -> Option<(Place, Key)> {
+        /// Version and next header.
+        const FORM: u64 = 0xf000_0000_0000_ff00;
+        const IPV4_IN_IPV6: u64 = 6 << 60 | (protocol::IPV4 as u64) << 8;
+        let packet = self.start.packet(frame)?;
+        let (outer, payload) = packet.split_first_chunk::<{ ipv6::HEADER }>()?;
+        let first = word(outer, 0);
+        if (first & FORM) != IPV4_IN_IPV6 {
+            return None;
+        }
+        let payload = payload.get(..usize::from((first >> 16) as u16))?;
+        let inner = self.head(snapshot, payload, false)?;
+        let (outer_tos, tos) = ((first >> 52) as u8, inner.tos());
+        let keeps_tos = match snapshot.settings.policy.decap_dscp {
+            DecapDscp::Keep => rewrite::keeps_ecn(tos, outer_tos),
+            DecapDscp::Copy => tos == outer_tos,
+        };
+        let whole = packet.get(..ipv6::HEADER + payload.len())?;
+        if !keeps_tos || !snapshot.settings.filters.admits(Side::Internal, whole) {
+            return None;
+        }
+        let place = Place { start: self.start.len + ipv6::HEADER, len: inner.len() };
+        Some((place, Key::with_port(inner.source(), (inner.ports >> 16) as u16)))
+    }
+
+    /// Sends a usual packet from the Internet into its softwire (E3-E6). False, and nothing has
+    /// changed, if there is none or its path has an MTU of its own.
+    #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn enter_tunnel<F: Frame>(
+        &self,
+        cx: &Context<'_>,
+        frame: &mut F,
+        place: Place,
+        slot: Slot,
+    ) -> bool {
+        let Some(ends) = cx.snapshot.table.endpoints(slot) else { return false };
+        let Some(br) = cx.br_addresses.get(usize::from(ends.br)) else { return false };
+        let front = self.ethernet.header_len() + ipv6::HEADER;
+        // Packets from other B4s were measured by the external side's MTU.
+        let fits = place.len <= self.longest && !ends.has_path_mtu();
+        if !fits || !frame.reframe(front, place.start, place.len) {
+            return false;
+        }
+        let bytes = frame.bytes_mut();
+        let Some(packet) = bytes.get_mut(front..).and_then(<[u8]>::first_chunk_mut) else {
+            return false;
+        };
+        let head = Head::read(packet);
+        head.write_decremented(packet);
+        let flow = hash_of_flow(head.source(), head.destination, head.ports, head.protocol());
+        let outer = self.outer.outer((*br).into(), ends.b4, place.len, head.tos(), flow);
+        if let Some(header) = self.ethernet.write(bytes).and_then(<[u8]>::first_chunk_mut) {
+            ipv6::write_header(header, &outer);
+        }
+        true
+    }
+
+    /// Takes a usual packet from its B4 out of the tunnel (D4), unless it goes to another B4 (D6) or
+    /// this is not its own (D2): then nothing has changed.
+    #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn leave_tunnel<F: Frame>(
+        &self,
+        cx: &Context<'_>,
+        frame: &mut F,
+        place: Place,
+        slot: Slot,
+    ) -> Left {
+        let table = &*cx.snapshot.table;
+        let Some(ends) = table.endpoints(slot) else { return Left::Unusual };
+        let Some(br) = cx.br_addresses.get(usize::from(ends.br)) else { return Left::Unusual };
+        let bytes = frame.bytes_mut().get_mut(place.start - ipv6::HEADER..).unwrap_or_default();
+        let Some(tunnelled) = bytes.first_chunk_mut::<TUNNELLED>() else { return Left::Unusual };
+        let (outer, packet) = tunnelled.split_at_mut(ipv6::HEADER);
+        let (Some(outer), Some(packet)) = (outer.first_chunk(), packet.first_chunk_mut()) else {
+            return Left::Unusual;
+        };
+        let head = Head::read(packet);
+        if !ipv6::is_between(outer, ends.b4, (*br).into()) {
+            return Left::Unusual;
+        }
+        if self.hairpins && table.has_address(head.destination) {
+            let passes = self.hairpins_pass && head.ttl() > 1;
+            let key = Key::with_port(head.destination, head.ports as u16);
+            return if passes { Left::ToB4(key) } else { Left::Unusual };
+        }
+        if self.least_ttl > 1 {
+            head.write_decremented(packet);
+        }
+        if rewrite::bare(frame, place, self.ethernet) { Left::ToInternet } else { Left::Unusual }
+    }
+
+    /// The side that packets leave by.
+    #[inline(always)]
+    pub(super) fn to(&self) -> Side {
+        self.to
+    }
+
+    /// Does the filter of the side that it leaves by let a frame out (Q1)?
+    #[inline(always)]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(super) fn lets_out<F: Frame>(&self, frame: &F) -> bool {
+        match self.filter {
+            None => true,
+            Some(filter) => {
+                asked(filter, frame.bytes().get(self.ethernet.header_len()..).unwrap_or_default())
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,15 +388,17 @@ mod tests {
 
     #[test]
     fn a_checksum_that_the_port_has_verified_is_not_verified_again() {
-        let mut packet = [0; 28];
+        let mut packet = [0; IPV4_AND_PORTS];
         let head = packet.first_chunk_mut().unwrap();
         let (from, to) = ([198, 18, 0, 1].into(), [203, 0, 113, 7].into());
         ipv4::write_header(head, 28, 64, protocol::UDP, from, to);
-        assert!(ipv4(&packet, false).is_some() && ipv4(&packet, true).is_some());
+        let is_plain =
+            |packet: &[u8; IPV4_AND_PORTS], verified| Head::read(packet).is_plain(verified);
+        assert!(is_plain(&packet, false) && is_plain(&packet, true));
         packet[10] ^= 1;
-        assert!(ipv4(&packet, false).is_none(), "software finds it wrong");
-        assert!(ipv4(&packet, true).is_some(), "whoever vouches for it is believed");
+        assert!(!is_plain(&packet, false), "software finds it wrong");
+        assert!(is_plain(&packet, true), "whoever vouches for it is believed");
         packet[0] = 0x46;
-        assert!(ipv4(&packet, true).is_none(), "for nothing but the checksum");
+        assert!(!is_plain(&packet, true), "for nothing but the checksum");
     }
 }

@@ -3,55 +3,113 @@
 use arrayvec::ArrayVec;
 
 use crate::frame::BURST;
-use crate::softwire::{BindingTable, Key, Slot};
+use crate::softwire::{Approach, BindingTable, Key, Slot};
 
-/// Frames, what was found out about each, and what to look up.
+/// Frames, what was found out about each, and what to look up: a column of each, so that every
+/// stage goes over little memory.
 #[derive(Debug)]
-pub(super) struct Waiting<F, T>(ArrayVec<Item<F, T>, BURST>);
-
-#[derive(Debug)]
-struct Item<F, T> {
-    frame: F,
-    packet: T,
-    key: Key,
+pub(super) struct Waiting<F, T> {
+    frames: ArrayVec<F, BURST>,
+    packets: [T; BURST],
+    keys: [Key; BURST],
+    /// A bit for each: is it a usual one?
+    usual: u64,
 }
 
-impl<F, T> Waiting<F, T> {
+/// Packets that are looked up before the one that is worked on.
+const AHEAD: usize = 16;
+
+const _: () = assert!(BURST <= u64::BITS as usize);
+
+impl<F, T: Copy + Default> Waiting<F, T> {
     /// Nobody yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new() -> Self {
-        Self(ArrayVec::new())
+        let keys = [Key::address_only(0); BURST];
+        Self { frames: ArrayVec::new(), packets: [T::default(); BURST], keys, usual: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.frames.is_empty()
     }
 
     /// Adds a packet. They all come from one burst, so there is room.
     #[inline(always)]
     pub(super) fn push(&mut self, frame: F, packet: T, key: Key) {
-        let _ = self.0.try_push(Item { frame, packet, key });
+        self.add(frame, packet, key, false);
     }
 
     /// What will be looked up.
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
-        self.0.iter().map(|item| item.key)
+        self.keys.iter().take(self.frames.len()).copied()
     }
 
-    /// Looks all of them up and gives each, with its answer, to `each`; in order. `worker` is who
-    /// may count what the softwires carry.
+    /// Adds a packet that is a usual one.
     #[inline(always)]
-    pub(super) fn answered(
-        mut self,
-        table: &BindingTable,
+    pub(super) fn push_usual(&mut self, frame: F, packet: T, key: Key) {
+        self.add(frame, packet, key, true);
+    }
+
+    #[inline(always)]
+    fn add(&mut self, frame: F, packet: T, key: Key, is_usual: bool) {
+        let number = self.frames.len();
+        if number < BURST {
+            self.packets[number] = packet;
+            self.keys[number] = key;
+            self.usual |= u64::from(is_usual) << number;
+            let _ = self.frames.try_push(frame);
+        }
+    }
+
+    /// Looks all of them up, and gives each out with what was found out about it, its answer, and
+    /// whether it is a usual one; in order. `worker` is who may count what the softwires carry.
+    #[inline(always)]
+    pub(super) fn answered<'a>(
+        &'a mut self,
+        table: &'a BindingTable,
         worker: usize,
-        mut each: impl FnMut(F, &T, Slot),
-    ) {
-        let mut slots = [Slot::NOBODY; BURST];
-        table.locate_batch(&self.0, |item| item.key, &mut slots);
-        table.prefetch_counts(worker, slots.get(..self.0.len()).unwrap_or_default());
-        for (Item { frame, packet, .. }, slot) in self.0.drain(..).zip(&slots) {
-            each(frame, &packet, *slot);
+    ) -> impl Iterator<Item = (F, &'a T, Slot, bool)> {
+        let Self { frames, packets, keys, usual } = self;
+        let keys = keys.get(..frames.len()).unwrap_or_default();
+        let mut lookups = Lookups::new(table, worker, keys);
+        let (packets, usual) = (&*packets, std::mem::take(usual));
+        frames.drain(..).enumerate().map(move |(number, frame)| {
+            lookups.locate(number + AHEAD);
+            // Never more than that, and the compiler knows.
+            let number = number % BURST;
+            (frame, &packets[number], lookups.slots[number], usual >> number & 1 == 1)
+        })
+    }
+}
+
+/// The lookups of a burst, each ended a little before its packet is worked on: so that the entries
+/// of the next few are on their way into the cache, and no more than the CPU can fetch at once.
+struct Lookups<'a> {
+    table: &'a BindingTable,
+    worker: usize,
+    keys: &'a [Key],
+    approach: Approach<'a>,
+    slots: [Slot; BURST],
+}
+
+impl<'a> Lookups<'a> {
+    /// The first few have ended.
+    #[inline(always)]
+    fn new(table: &'a BindingTable, worker: usize, keys: &'a [Key]) -> Self {
+        let approach = table.approach(keys, |key| *key);
+        let mut lookups = Self { table, worker, keys, approach, slots: [Slot::NOBODY; BURST] };
+        for number in 0..AHEAD {
+            lookups.locate(number);
+        }
+        lookups
+    }
+
+    /// Ends one, if there are so many.
+    #[inline(always)]
+    fn locate(&mut self, number: usize) {
+        if let (Some(&key), Some(slot)) = (self.keys.get(number), self.slots.get_mut(number)) {
+            *slot = self.approach.locate(number, key);
+            self.table.prefetch_counts(self.worker, *slot);
         }
     }
 }

@@ -92,6 +92,13 @@ pub fn verifies_header(head: &[u8; 20]) -> bool {
     sum != 0 && sum.is_multiple_of(0xffff)
 }
 
+/// The sum of a 64-bit word's halves: of sums of these, only the remainder by 2^16 - 1 matters.
+#[inline(always)]
+#[must_use]
+pub const fn sum_of_halves(word: u64) -> u64 {
+    (word >> 32) + (word & 0xffff_ffff)
+}
+
 /// The checksum after one 16-bit word of what it covers changed (RFC 1624 equation 3).
 #[inline]
 #[must_use]

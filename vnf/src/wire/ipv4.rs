@@ -205,9 +205,16 @@ impl<'a> Ipv4<'a> {
 pub fn decrement_ttl(packet: &mut [u8]) {
     if let Some(head) = packet.first_chunk_mut::<HEADER>() {
         head[8] = head[8].wrapping_sub(1);
-        let sum = checksum::update_by(be16(head, 10), TTL_STEP);
+        let sum = decremented(be16(head, 10));
         head[10..12].copy_from_slice(&sum.to_be_bytes());
     }
+}
+
+/// A header's checksum after its TTL was lowered by one.
+#[inline(always)]
+#[must_use]
+pub fn decremented(sum: u16) -> u16 {
+    checksum::update_by(sum, TTL_STEP)
 }
 
 /// One step of the TTL in its word, subtracted in one's complement.

@@ -240,15 +240,23 @@ pub struct Outer {
 }
 
 /// Writes a header.
-#[inline]
+#[inline(always)]
 pub fn write_header(head: &mut [u8; HEADER], outer: &Outer) {
     let first = 6 << 28 | u32::from(outer.traffic_class) << 20 | outer.flow_label & 0xf_ffff;
-    head[0..4].copy_from_slice(&first.to_be_bytes());
-    head[4..6].copy_from_slice(&outer.payload_len.to_be_bytes());
-    head[6] = outer.next_header;
-    head[7] = outer.hop_limit;
+    let second = u32::from(outer.payload_len) << 16
+        | u32::from(outer.next_header) << 8
+        | u32::from(outer.hop_limit);
+    head[0..8].copy_from_slice(&(u64::from(first) << 32 | u64::from(second)).to_be_bytes());
     head[8..24].copy_from_slice(&outer.source.to_be_bytes());
     head[24..40].copy_from_slice(&outer.destination.to_be_bytes());
+}
+
+/// Does this header say that the packet goes from here to there?
+#[inline(always)]
+#[must_use]
+pub fn is_between(head: &[u8; HEADER], source: u128, destination: u128) -> bool {
+    let ends = [source.to_be_bytes(), destination.to_be_bytes()];
+    head[8..24] == ends[0] && head[24..40] == ends[1]
 }
 
 /// Writes a fragment header (RFC 8200 section 4.5). `offset` is in bytes.

@@ -5,8 +5,11 @@ use super::{be16, checksum};
 /// Bytes of a header without options.
 const HEADER: usize = 20;
 
-const FLAGS: usize = 13;
-const SYN: u8 = 0x02;
+/// Where the flags stand.
+pub const FLAGS: usize = 13;
+
+/// The first segment each way, which announces what it takes.
+pub const SYN: u8 = 0x02;
 
 /// Lowers the MSS that a SYN or SYN-ACK at the start of `segment` announces to `most`, and keeps
 /// its checksum right. Never raises or adds one; what is malformed is left alone.

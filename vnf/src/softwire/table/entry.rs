@@ -49,6 +49,13 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
+    /// Was a path MTU learned towards the B4, which may not hold any more?
+    #[inline]
+    #[must_use]
+    pub fn has_path_mtu(&self) -> bool {
+        self.learned != 0
+    }
+
     /// The path MTU that was learned towards the B4, if it still holds (M1). `now` is in
     /// nanoseconds of the workers' clock.
     #[inline]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 
 use super::BindingTable;
-use super::entry::Endpoints;
+use super::entry::{Endpoints, Entry};
 use super::layout::{AddressWord, ChunkRef};
 use crate::frame::BURST;
 use crate::memory::prefetch;
@@ -15,6 +15,9 @@ pub struct Key(u64);
 /// Where a lookup ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot(pub(super) u32);
+
+/// References in the index: one for each /24.
+const INDEX: usize = 1 << 24;
 
 const HAS_PORT: u64 = 1 << 16;
 
@@ -70,28 +73,31 @@ impl BindingTable {
     #[inline]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
-        let (index, words, entries) = (&*self.index, &*self.words, &*self.entries);
-        for item in items {
-            if let Some(reference) = index.get((key(item).address() >> 8) as usize) {
-                prefetch(reference);
+        let approach = self.approach(items, &key);
+        for ((number, item), slot) in items.iter().enumerate().zip(slots) {
+            *slot = approach.locate(number, key(item));
+        }
+    }
+
+    /// The first stages of a lookup, for up to [`BURST`] things at once: what [`Approach::locate`]
+    /// reads is on its way into the cache.
+    #[inline(always)]
+    pub(crate) fn approach<T>(&self, items: &[T], key: impl Fn(&T) -> Key) -> Approach<'_> {
+        let (words, mut chunks) = (&*self.words, [None; BURST]);
+        // As long as this, every /24 is in it.
+        if let Some(index) = self.index.first_chunk::<INDEX>() {
+            for item in items {
+                prefetch(&index[(key(item).address() >> 8) as usize]);
+            }
+            for (item, chunk) in items.iter().zip(&mut chunks) {
+                let address = key(item).address();
+                *chunk = ChunkRef::from_bits(index[(address >> 8) as usize].load(Acquire));
+                if let Some(word) = chunk.and_then(|chunk| words.get(chunk.first_read(address))) {
+                    prefetch(word);
+                }
             }
         }
-        let mut chunks = [None; BURST];
-        for (item, chunk) in items.iter().zip(&mut chunks) {
-            let address = key(item).address();
-            *chunk = chunk_of(index, address);
-            if let Some(chunk) = chunk
-                && let Some(word) = words.get(chunk.first_read(address))
-            {
-                prefetch(word);
-            }
-        }
-        for ((item, chunk), slot) in items.iter().zip(&chunks).zip(slots) {
-            *slot = slot_in(words, *chunk, key(item));
-            if let Some(entry) = entries.get(slot.0 as usize) {
-                prefetch(entry);
-            }
-        }
+        Approach { words, entries: &self.entries, chunks }
     }
 
     /// The softwire's ends at a slot, or nothing when nobody is there.
@@ -116,6 +122,27 @@ impl BindingTable {
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn has_address(&self, address: u32) -> bool {
         self.is_populated(address) && self.block_of(address).is_some()
+    }
+}
+
+/// A batch of lookups that are nearly done.
+#[derive(Debug)]
+pub(crate) struct Approach<'a> {
+    words: &'a [AtomicU64],
+    entries: &'a [Entry],
+    chunks: [Option<ChunkRef>; BURST],
+}
+
+impl Approach<'_> {
+    /// Where the lookup of this number ends, whose key is given again. The entry is on its way into
+    /// the cache.
+    #[inline(always)]
+    pub(crate) fn locate(&self, number: usize, key: Key) -> Slot {
+        let slot = slot_in(self.words, self.chunks[number % BURST], key);
+        if let Some(entry) = self.entries.get(slot.0 as usize) {
+            prefetch(entry);
+        }
+        slot
     }
 }
 

@@ -33,6 +33,7 @@ mod tests;
 
 pub use edit::{Applied, Edit, EditError, Retired};
 pub use entry::Endpoints;
+pub(crate) use lookup::Approach;
 pub use lookup::{Key, Slot};
 pub use problem::{RowError, RowProblem, Rules};
 pub use tally::{Direction, Tally};

@@ -153,13 +153,11 @@ impl BindingTable {
 
     /// Asks the CPU for what [`Self::count`] will write to.
     #[inline(always)]
-    pub fn prefetch_counts(&self, worker: usize, slots: &[Slot]) {
-        if let Some(rows) = self.tallies.workers.get(worker) {
-            for slot in slots {
-                if let Some(row) = rows.get(slot.0 as usize) {
-                    prefetch(row);
-                }
-            }
+    pub fn prefetch_counts(&self, worker: usize, slot: Slot) {
+        if let Some(row) =
+            self.tallies.workers.get(worker).and_then(|rows| rows.get(slot.0 as usize))
+        {
+            prefetch(row);
         }
     }
 
