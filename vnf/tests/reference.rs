@@ -218,12 +218,9 @@ fn happened(world: &World, judged: &mut Vec<(Arrived, Outcome)>) {
         for event in events {
             match event {
                 Event::GivenUp(side, reason, frames, error) => {
-                    let error = error.and_then(|error| {
-                        let framed = Verdict::Drop(reason, Some(error)).framed(
-                            world,
-                            side,
-                            world.internal.next_hop,
-                        );
+                    let error = error.and_then(|(error, station)| {
+                        let framed =
+                            Verdict::Drop(reason, Some(error)).framed(world, side, station);
                         match framed {
                             Verdict::Drop(_, error) => error,
                             _ => None,

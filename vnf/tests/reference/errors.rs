@@ -76,12 +76,8 @@ pub(crate) fn unreachable6(world: &World, about: Packet6<'_>, code: u8) -> Optio
     icmpv6(world, about, 1, code, 0)
 }
 
-/// ICMPv6 time exceeded: fragments were missing (RFC 4443 section 3.3). Nobody with a link-local
-/// address has a softwire, so none of them is told.
+/// ICMPv6 time exceeded: fragments were missing (RFC 4443 section 3.3).
 pub(crate) fn reassembly_timeout(world: &World, about: Packet6<'_>) -> Option<Vec<u8>> {
-    if about.source().octets()[..2] == [0xfe, 0x80] {
-        return None;
-    }
     icmpv6(world, about, 3, 1, 0)
 }
 

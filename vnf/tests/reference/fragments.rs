@@ -63,8 +63,9 @@ struct Piece {
     offset: usize,
     more: bool,
     data: Vec<u8>,
-    /// The whole packet that it came in.
+    /// The whole packet that it came in, and what was in front of that.
     packet: Vec<u8>,
+    link_header: Vec<u8>,
 }
 
 impl Piece {
@@ -76,8 +77,8 @@ impl Piece {
 /// Something that happened to what had waited.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
-    /// So many frames were given up, and perhaps somebody told.
-    GivenUp(Arrived, &'static str, usize, Option<Vec<u8>>),
+    /// So many frames were given up, and perhaps somebody told: what, and the station they are at.
+    GivenUp(Arrived, &'static str, usize, Option<(Vec<u8>, [u8; 6])>),
     /// A packet goes on, for its first fragment has come.
     Ready(Arrived, Vec<u8>),
 }
@@ -86,6 +87,8 @@ pub(crate) enum Event {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     pub(crate) now: Cell<u64>,
+    /// What is in front of the IPv6 packet in the frame that is judged.
+    pub(crate) link_header: RefCell<Vec<u8>>,
     pub(crate) events: RefCell<Vec<Event>>,
     told: RefCell<Vec<Told>>,
     waiting: RefCell<Vec<(Flow, u64, Vec<Waiting>)>>,
@@ -125,9 +128,11 @@ pub(crate) fn expire(world: &World) {
         let packet = partial.remove(0);
         let error = packet.pieces.iter().find(|piece| piece.offset == 0).and_then(|first| {
             let about = Packet6 { bytes: &first.packet, protocol: 44, payload: &[] };
+            let station = first.link_header[6..12].try_into().unwrap();
             (!internal::may_carry_error(about))
                 .then(|| errors::reassembly_timeout(world, about))
                 .flatten()
+                .map(|error| (error, station))
         });
         state.events.borrow_mut().push(Event::GivenUp(
             Arrived::Internal,
@@ -146,9 +151,9 @@ pub(crate) fn expire(world: &World) {
 
 // F1.
 
-/// What a stored packet counts.
+/// What a stored frame counts.
 fn cost(piece: &Piece) -> usize {
-    piece.packet.len().div_ceil(256) * 256
+    (piece.link_header.len() + piece.packet.len()).div_ceil(256) * 256
 }
 
 /// A packet to a BR address with a fragment header behind what P4 walks.
@@ -163,6 +168,7 @@ pub(crate) fn arrive(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         more: field % 2 == 1,
         data: outer.payload[8..].to_vec(),
         packet: outer.bytes.to_vec(),
+        link_header: world.state.link_header.borrow().clone(),
     };
     if piece.offset == 0 && !piece.more {
         // RFC 6946.

@@ -112,6 +112,8 @@ fn external(world: &World, frame: &[u8]) -> Passed<Verdict> {
 
 fn internal(world: &World, frame: &[u8]) -> Passed<Verdict> {
     let payload = strip(&world.internal, &[IPV6], frame)?;
+    let header = &frame[..frame.len() - payload.bytes.len()];
+    world.state.link_header.replace(header.to_vec());
     ndp::from_link(world, payload.bytes, payload.source, payload.to_group)
 }
 
