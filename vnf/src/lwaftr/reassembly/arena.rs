@@ -80,7 +80,10 @@ impl Arena {
 
     /// The start of what is stored: all of it, or a block.
     pub(super) fn start(&self, chain: &Chain) -> &[u8] {
-        self.pieces(chain, 0).next().unwrap_or_default()
+        let block = chain.first as usize;
+        let start = block % CHUNK * BLOCK;
+        let chunk = self.chunks.get(block / CHUNK);
+        chunk.and_then(|chunk| chunk.get(start..start + BLOCK.min(chain.len()))).unwrap_or_default()
     }
 
     /// Copies what is stored from `skip` on, as much as fits.
