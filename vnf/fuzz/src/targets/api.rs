@@ -34,7 +34,8 @@ pub(crate) fn api(input: &[u8]) {
     let method = METHODS[choice % METHODS.len()];
     let mut target = PREFIXES[choice / METHODS.len() % PREFIXES.len()].to_owned();
     for &byte in path.iter().take(2_000) {
-        let plain = byte.is_ascii_graphic() && byte != b'#';
+        // What is no URI never comes as far as to us.
+        let plain = byte.is_ascii_alphanumeric() || b"-._~/:=,;?&+%!$'()*@".contains(&byte);
         if plain { target.push(byte.into()) } else { _ = write!(target, "%{byte:02x}") }
     }
     let (status, answer) = ask(method, &target, body);
