@@ -117,7 +117,7 @@ test-deep: deps ## What takes longer: sanitizer, model checking, proof of no pan
 	$(NO_PANIC)
 	$(LOOM)
 	$(ASAN) --no-run
-	timeout 10m $(ASAN)
+	timeout 15m $(ASAN)
 	$(FUZZ) build
 	$(call fuzz,30)
 	cargo build -p vnf --tests
