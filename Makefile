@@ -125,8 +125,8 @@ test-deep: deps ## What takes longer: sanitizer, model checking, proof of no pan
 	cargo build -p vnf --bin lwaftr
 	$(SUDO) timeout 5m python3 vnf/tests/page/browser.py $(TARGET_DIR)/debug/lwaftr $(TARGET_DIR)/page
 	cargo build --profile bench -p benches --bin flooded
-	TARGET_DIR=$(TARGET_DIR) timeout 2m vnf/tests/abuse/run.sh
-	CARGO_TARGET_DIR=$(TARGET_DIR) timeout 6m benches/compare.py instructions $(BASE)
+	TARGET_DIR=$(TARGET_DIR) timeout 4m vnf/tests/abuse/run.sh
+	CARGO_TARGET_DIR=$(TARGET_DIR) timeout 12m benches/compare.py instructions $(BASE)
 
 .PHONY: fuzz
 fuzz: deps ## Fuzz each target for SECONDS (600)
