@@ -120,8 +120,9 @@ test-deep: deps ## What takes longer: sanitizer, model checking, proof of no pan
 	timeout 15m $(ASAN)
 	$(FUZZ) build
 	$(call fuzz,30)
-	cargo build -p vnf --tests
-	$(SUDO) env TARGET_DIR=$(TARGET_DIR) vnf/tests/valgrind/run.sh
+	program=$$(cargo test -p vnf --test dpdk_vdev --no-run --message-format=json | \
+		jq -r 'select(.target.name == "dpdk_vdev" and .executable) | .executable') && \
+		$(SUDO) vnf/tests/valgrind/run.sh "$$program"
 	cargo build -p vnf --bin lwaftr
 	$(SUDO) timeout 5m python3 vnf/tests/page/browser.py $(TARGET_DIR)/debug/lwaftr $(TARGET_DIR)/page
 	cargo build --profile bench -p benches --bin flooded

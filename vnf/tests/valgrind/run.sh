@@ -7,10 +7,7 @@ cd "$(dirname "$0")/../.."
 
 TESTS=(ring null pcap_with_jumbo_frames)
 
-# The newest test program: TARGET_DIR/debug was just built.
-program=$(find "$TARGET_DIR/debug/deps" -name 'dpdk_vdev-*' -executable -type f -printf '%T@ %p\n' |
-    sort -n | tail -1 | cut -d' ' -f2)
-[[ -n $program ]] || { echo "dpdk_vdev is not built: cargo build -p vnf --tests" >&2; exit 1; }
+program=${1:?run.sh PROGRAM: the test program dpdk_vdev, as make test-deep finds it}
 
 for test in "${TESTS[@]}"; do
     echo "valgrind: $test"
