@@ -400,8 +400,10 @@ fn throughput_and_latency_are_found_and_reported() {
         // 0.2 s at 2000 a second.
         assert_eq!(result["max"], 400.0, "{result}");
         assert_eq!(result["repeats"], 2);
-        // True where the machine was too busy for a moment to send so short a burst in time.
-        assert!(result["limited_by_generator"].is_boolean());
+        // The relay loses nothing at this rate: a shorter burst is one that a busy machine did not
+        // send in time, and is said to be.
+        let was_disturbed = result["min"].as_f64().unwrap() < 400.0;
+        assert_eq!(result["limited_by_generator"], was_disturbed, "{result}");
     }
 }
 
