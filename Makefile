@@ -55,6 +55,15 @@ fuzz = for target in $(FUZZ_TARGETS); do \
 	cd $(CURDIR); \
 done
 
+# VNF packages are made and judged in a Python environment of its own.
+CSAR_PACKAGES := python3-venv openssl git
+CSAR_TEST_PACKAGES := $(CSAR_PACKAGES)
+CSAR_VENV := $(TARGET_DIR)/csar-venv
+CSAR := env PYTHONPATH=images PYTHONWARNINGS=ignore $(CSAR_VENV)/bin/python -m csar
+VERSION := $(shell sed -nE 's/^version = "(.*)"$$/\1/p' Cargo.toml | head -1)
+IMAGE ?= images/out/lwaftr-$(VERSION).qcow2
+PACKAGE ?= images/out/lwaftr-$(VERSION).csar
+
 ROOT := $(filter 0,$(shell id -u))
 SUDO := $(if $(ROOT),,sudo)
 
@@ -92,7 +101,8 @@ lint: deps ## Formatting, clippy, shellcheck, documentation, licences and source
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	cargo deny check licenses bans sources
 	shellcheck -x -P vnf/demo vnf/demo/demo.sh .ci/run .ci/need .ci/need-cargo \
-		vnf/tests/valgrind/run.sh vnf/tests/abuse/run.sh
+		vnf/tests/valgrind/run.sh vnf/tests/abuse/run.sh \
+		images/csar/acceptance.sh
 
 .PHONY: test
 test: lint ## Everything: lint, unit, property, golden, vdev and end-to-end tests
@@ -157,6 +167,29 @@ instructions: deps ## Instructions of each stage, against the commit before: 3 %
 loadtest: deps ## Build the load generator and say how to use it (docs/loadtest.md)
 	cargo build --release -p benches --bin lwaftr-loadtest
 	@$(TARGET_DIR)/release/lwaftr-loadtest --help
+
+$(CSAR_VENV)/ready: images/csar/requirements.txt images/csar/constraints.txt
+	@.ci/need $(CSAR_PACKAGES)
+	@echo "Installing what reads VNF packages into $(CSAR_VENV) (minutes, once)"
+	rm -rf $(CSAR_VENV)
+	/usr/bin/python3 -m venv $(CSAR_VENV)
+	$(CSAR_VENV)/bin/pip install --quiet -r images/csar/requirements.txt -c images/csar/constraints.txt
+	touch $@
+
+.PHONY: csar
+csar: $(CSAR_VENV)/ready ## The VNF package around the image: KEY=, CERTIFICATE=, CHAIN= sign it
+	@.ci/need $(CSAR_PACKAGES)
+	@[[ -e $(IMAGE) ]] || $(MAKE) image
+	$(CSAR) build $(IMAGE) $(PACKAGE) $(if $(KEY),--key $(KEY)) \
+		$(if $(CERTIFICATE),--certificate $(CERTIFICATE)) $(if $(CHAIN),--chain $(CHAIN))
+	$(CSAR) verify $(PACKAGE)
+
+.PHONY: csar-test
+csar-test: deps $(CSAR_VENV)/ready ## VNF package, Heat templates, libvirt domain and QEMU script
+	@.ci/need $(CSAR_TEST_PACKAGES)
+	cargo build --workspace --bin lwaftr
+	LWAFTR=$(TARGET_DIR)/debug/lwaftr PYTHONPATH=images $(CSAR_VENV)/bin/python -m pytest -q \
+		-p no:cacheprovider images/csar images/heat images/libvirt
 
 .PHONY: clean
 clean: ## Remove what was built, and end demos left running
