@@ -21,8 +21,8 @@ try() {
 }
 
 try "cloud-init has finished, without errors" "cloud-init status --wait"
-try "the configuration is what it can be" "lwaftr check /etc/lwaftr/lwaftr.toml"
-try "the machine is ready for it" "lwaftr doctor /etc/lwaftr/lwaftr.toml"
+try "the configuration is what it can be" "sudo -n lwaftr check /etc/lwaftr/lwaftr.toml"
+try "the machine is ready for it" "sudo -n lwaftr doctor /etc/lwaftr/lwaftr.toml"
 try "the service runs" "systemctl is-active lwaftr.service"
 try "it can forward both ways" "lwaftr health"
 try "no alarm is raised" "lwaftr alarms"

@@ -30,7 +30,7 @@ def write(properties: dict) -> str:
     files = [_file("lwaftr.toml", toml(properties))]
     if _TABLE_FILE in properties:
         files.append(_file("softwires.csv", properties[_TABLE_FILE]))
-    body = yaml.safe_dump({"write_files": files}, sort_keys=False, default_style=None)
+    body = yaml.safe_dump({"write_files": files}, sort_keys=False)
     return f"#cloud-config\n{body}"
 
 
@@ -50,7 +50,12 @@ def toml(properties: dict) -> str:
 
 
 def _file(name: str, content: str) -> dict:
-    return {"path": f"/etc/lwaftr/{name}", "permissions": "0640", "content": content}
+    return {
+        "path": f"/etc/lwaftr/{name}",
+        "owner": "root:lwaftr",
+        "permissions": "0640",
+        "content": content,
+    }
 
 
 def _table(table: keys.Table, values: object) -> list[str]:
@@ -75,7 +80,8 @@ def _one(key: keys.Key, path: str, value: object) -> str:
     # TOSCA has one type for each property: what is "copy" or a number is a string there.
     if key.takes_number and str(value).isdecimal():
         return str(int(value))
-    if not isinstance(value, kinds[key.kind]) or (key.kind == "integer" and value in (True, False) and isinstance(value, bool)):
+    # Python's True and False are integers, too.
+    if type(value) is not kinds[key.kind]:
         raise Wrong(f"{path}: {json.dumps(value, default=str)} is not {key.value}")
     return json.dumps(value, ensure_ascii=False)
 

@@ -81,7 +81,7 @@ def test_the_descriptor_takes_what_the_program_takes(package: Path, program: Pat
 
     config = yaml.safe_load(user_data.write(GOOD))
     for file in config["write_files"]:
-        assert file["permissions"] == "0640"
+        assert (file["owner"], file["permissions"]) == ("root:lwaftr", "0640")
         (tmp_path / Path(file["path"]).name).write_text(file["content"])
     assert [file["path"] for file in config["write_files"]] == [
         "/etc/lwaftr/lwaftr.toml",

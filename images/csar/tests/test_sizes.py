@@ -1,0 +1,54 @@
+"""Whether the sizes of flavours.toml are enough, by what the program says it needs."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from csar import flavours
+
+SIZES = {size.name: size for size in flavours.read()}
+MIB = 1 << 20
+
+# The system, cloud-init, the relay's own code and what it keeps besides the table, in MiB.
+SYSTEM = 768
+# A softwire that is alone on its IPv4 address (docs/performance.md), in bytes.
+SCATTERED = 164
+# What counting packets costs for each softwire and worker (softwires.counters), in bytes.
+COUNTED = 32
+FRAGMENTS = 64
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_buffers_fit_into_the_guests_hugepages(name: str, program: Path, tmp_path: Path) -> None:
+    size = SIZES[name]
+    first = size.vcpus - size.workers
+    cpus = ", ".join(str(first + worker) for worker in range(size.workers))
+    text = (ROOT / "configs/lwaftr.toml").read_text()
+    assert "# cpus = [2, 3]\n" in text
+    (tmp_path / "lwaftr.toml").write_text(text.replace("# cpus = [2, 3]\n", f"cpus = [{cpus}]\n"))
+    (tmp_path / "softwires.csv").write_bytes((ROOT / "configs/softwires.csv").read_bytes())
+    done = subprocess.run([program, "check", tmp_path / "lwaftr.toml"], check=True, capture_output=True, text=True)
+    assert re.search(rf"workers +{size.workers}, on CPU {cpus}", done.stdout)
+    buffers = int(re.search(r"buffers .*: (\d+) MiB, in hugepages", done.stdout)[1])
+    assert 0 < buffers <= size.hugepages
+    assert size.hugepages % 1024 == 0
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_table_fits_into_the_rest_of_the_memory(name: str) -> None:
+    size = SIZES[name]
+    # While a reload replaces it, there are two.
+    each = 2 * (SCATTERED + COUNTED * size.workers)
+    assert size.softwires * each / MIB + size.hugepages + SYSTEM + FRAGMENTS <= size.memory
+
+
+def test_sizes_grow_and_leave_a_cpu_for_the_rest() -> None:
+    sizes = list(SIZES.values())
+    assert [size.name for size in sizes] == ["small", "medium", "large"]
+    for smaller, larger in zip(sizes, sizes[1:], strict=False):
+        assert smaller.workers < larger.workers and smaller.softwires < larger.softwires
+        assert smaller.memory < larger.memory and smaller.disk < larger.disk
+    assert all(size.vcpus > size.workers for size in sizes)
