@@ -16,6 +16,10 @@ TEST_PACKAGES := $(DEMO_PACKAGES) python3-scapy qemu-user prometheus systemd tsh
 LINT_PACKAGES := shellcheck
 DEEP_PACKAGES := valgrind chromium chromium-driver
 COMPARE_PACKAGES := git python3
+PACKAGE_PACKAGES := debhelper dpkg-dev git
+IMAGE_PACKAGES := mmdebstrap qemu-utils mtools dosfstools syslinux syslinux-common systemd-boot-efi \
+	fdisk e2fsprogs python3
+IMAGE_TEST_PACKAGES := ovmf openssh-client xorriso python3-scapy
 
 # Tests that need root: they make network namespaces and network devices.
 ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(prometheus) | binary(operator) | binary(systemd) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
@@ -102,7 +106,8 @@ lint: deps ## Formatting, clippy, shellcheck, documentation, licences and source
 	cargo deny check licenses bans sources
 	shellcheck -x -P vnf/demo vnf/demo/demo.sh .ci/run .ci/need .ci/need-cargo \
 		vnf/tests/valgrind/run.sh vnf/tests/abuse/run.sh \
-		images/csar/acceptance.sh images/qemu-system.sh
+		images/csar/acceptance.sh images/qemu-system.sh \
+		images/package/*.sh images/package/debian/lwaftr.p* images/day0/seed images/build/*.sh
 
 .PHONY: test
 test: lint ## Everything: lint, unit, property, golden, vdev and end-to-end tests
@@ -191,6 +196,32 @@ csar-test: deps $(CSAR_VENV)/ready ## VNF package, Heat templates, libvirt domai
 	cargo build --workspace --bin lwaftr
 	LWAFTR=$(TARGET_DIR)/debug/lwaftr PYTHONPATH=images $(CSAR_VENV)/bin/python -m pytest -q -W ignore \
 		-p no:cacheprovider images/csar
+
+# The program with DPDK inside: the Debian package and the image need none of Debian's.
+PROGRAM := $(TARGET_DIR)/static/release/lwaftr
+DEB := images/out/lwaftr_$(VERSION)_amd64.deb
+
+.PHONY: package
+package: deps ## lwaftr_VERSION_amd64.deb, in images/out
+	@.ci/need $(PACKAGE_PACKAGES)
+	cargo build --release --features static --bin lwaftr --target-dir $(TARGET_DIR)/static
+	images/package/build.sh $(PROGRAM) images/out
+
+.PHONY: package-test
+package-test: package ## Install, upgrade, remove and purge the package in a clean Debian
+	@.ci/need mmdebstrap
+	$(SUDO) images/package/test.sh $(DEB)
+
+.PHONY: image
+image: package ## The VM image with checksum, manifest and SBOM, in images/out
+	@.ci/need $(IMAGE_PACKAGES)
+	$(SUDO) images/build/build.sh $(DEB) images/out
+
+.PHONY: image-test
+image-test: image ## Boot the image in QEMU and send packets through it, half an hour
+	@.ci/need qemu-system-x86
+	@.ci/need $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
+	$(SUDO) /usr/bin/python3 images/test/run.py $(IMAGE)
 
 .PHONY: clean
 clean: ## Remove what was built, and end demos left running

@@ -20,6 +20,7 @@ pub mod generate;
 pub mod log;
 pub mod lwaftr;
 pub mod memory;
+pub mod prepare;
 pub mod replay;
 pub mod side;
 pub mod softwire;

@@ -21,6 +21,7 @@ pub mod latency;
 pub mod log;
 pub mod metrics;
 mod output;
+pub mod prepare;
 pub mod reload;
 pub mod replay;
 pub mod run;
@@ -53,6 +54,7 @@ use clap::{Parser, Subcommand};
     after_help = "Examples:
   lwaftr check lwaftr.toml                     is it right, and what would it do?
   lwaftr doctor lwaftr.toml                    is this machine ready for it?
+  lwaftr prepare lwaftr.toml                   make it ready: hugepages, drivers, cards
   lwaftr run lwaftr.toml                       do it
   lwaftr reload --dry-run                      what would the edited file change?
   lwaftr softwire lookup 203.0.113.7:4711      whose port is that?
@@ -84,6 +86,7 @@ pub enum Verb {
     Run(run::Args),
     Check(check::Args),
     Doctor(doctor::Args),
+    Prepare(prepare::Args),
     Replay(replay::Args),
     Generate(generate::Args),
     #[cfg(feature = "dpdk")]
@@ -146,6 +149,7 @@ fn execute(verb: Verb) -> Result<(), Failure> {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(args),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::Prepare(args) => prepare::run(args),
         Verb::Generate(args) => generate::run(args),
         #[cfg(feature = "dpdk")]
         Verb::Bench(args) => bench::run(args),

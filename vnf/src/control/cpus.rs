@@ -3,6 +3,7 @@
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::error::ControlError;
+use crate::memory::numa::cpu_list;
 
 /// Who runs where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +22,8 @@ impl Cpus {
         let failed = |error: rustix::io::Errno| {
             ControlError::internal(format!("the CPUs of this process: {error}"))
         };
-        let allowed = sched_getaffinity(None).map_err(failed)?;
-        let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
-        let cpus = Self::choose(key, wanted, &allowed)?;
+        let own = sched_getaffinity(None).map_err(failed)?;
+        let cpus = Self::choose(key, wanted, &members(&own), &isolated())?;
         let mut set = CpuSet::new();
         for &cpu in &cpus.control {
             set.set(cpu);
@@ -32,11 +32,21 @@ impl Cpus {
         Ok(cpus)
     }
 
-    fn choose(key: &str, wanted: &[usize], allowed: &[usize]) -> Result<Self, ControlError> {
+    /// From this process's `own` CPUs and those that are `isolated`: no process is started on these,
+    /// any may go there, and the kernel spreads no load over them, so they are for workers only.
+    fn choose(
+        key: &str,
+        wanted: &[usize],
+        own: &[usize],
+        isolated: &[usize],
+    ) -> Result<Self, ControlError> {
+        let mut allowed = [own, isolated].concat();
+        allowed.sort_unstable();
+        allowed.dedup();
         if let Some(absent) = wanted.iter().find(|cpu| !allowed.contains(cpu)) {
             return Err(ControlError::refused(format!(
                 "{key}: CPU {absent} is not one that this process may use: {}",
-                list(allowed)
+                list(&allowed)
             )));
         }
         let workers = match wanted {
@@ -44,17 +54,35 @@ impl Cpus {
             cpus => cpus.to_vec(),
         };
         let mut control: Vec<usize> =
-            allowed.iter().copied().filter(|cpu| !workers.contains(cpu)).collect();
+            own.iter().copied().filter(|cpu| !workers.contains(cpu)).collect();
         if control.is_empty() {
             tracing::warn!(
                 "no CPU is left for the control plane: it shares CPU {} with the workers, and \
                  packets wait while it works",
-                list(allowed)
+                list(own)
             );
-            control = allowed.to_vec();
+            control = own.to_vec();
         }
         Ok(Self { workers, control })
     }
+}
+
+fn members(set: &CpuSet) -> Vec<usize> {
+    (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
+}
+
+/// The CPUs of `isolcpus`, as far as this process's control group lets it go there.
+fn isolated() -> Vec<usize> {
+    let list = std::fs::read_to_string("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    let reachable = |&cpu: &usize| {
+        let mut only = CpuSet::new();
+        if cpu < CpuSet::MAX_CPU {
+            only.set(cpu);
+        }
+        // On a thread of its own, which ends there.
+        std::thread::spawn(move || sched_setaffinity(None, &only).is_ok()).join().unwrap_or(false)
+    };
+    cpu_list(&list).into_iter().filter(reachable).collect()
 }
 
 /// "0, 1, 2"
@@ -74,11 +102,18 @@ mod tests {
     #[test]
     fn workers_and_control_do_not_meet_unless_they_must() {
         let choose = |wanted: &[usize], allowed: &[usize]| {
-            Cpus::choose("workers.cpus", wanted, allowed).map(|cpus| (cpus.workers, cpus.control))
+            Cpus::choose("workers.cpus", wanted, allowed, &[])
+                .map(|cpus| (cpus.workers, cpus.control))
         };
         assert_eq!(choose(&[], &[0, 1, 5]), Ok((vec![5], vec![0, 1])));
         assert_eq!(choose(&[1, 0], &[0, 1, 5]), Ok((vec![1, 0], vec![5])));
         assert_eq!(choose(&[], &[3]), Ok((vec![3], vec![3])));
+        let apart = |wanted: &[usize]| {
+            let cpus = Cpus::choose("workers.cpus", wanted, &[0], &[1, 2]).unwrap();
+            (cpus.workers, cpus.control)
+        };
+        assert_eq!(apart(&[]), (vec![2], vec![0]));
+        assert_eq!(apart(&[1]), (vec![1], vec![0]));
         let error = choose(&[7], &[0, 1]).unwrap_err();
         assert!(
             error.message.starts_with("workers.cpus: CPU 7") && error.message.ends_with("0, 1"),

@@ -8,7 +8,7 @@ const CPUS: &str = "/sys/devices/system/cpu";
 /// Are they there, and is one left for everything else?
 pub(super) fn workers(scene: &Scene) -> Vec<Finding> {
     let Scene { machine, setup } = scene;
-    let allowed = machine.allowed_cpus();
+    let allowed = machine.usable_cpus();
     let online = machine.cpus(format!("{CPUS}/online")).unwrap_or_default();
     let here = |cpu: &usize| allowed.contains(cpu) && online.contains(cpu);
     let absent: Vec<usize> = setup.workers.iter().copied().filter(|cpu| !here(cpu)).collect();

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use crate::memory::numa::cpu_list;
 
+const ISOLATED: &str = "/sys/devices/system/cpu/isolated";
+
 /// A machine, or a copy of what its kernel shows.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -21,27 +23,32 @@ impl Machine {
     }
 
     /// Where a file is, given its absolute path.
-    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// A file's text, without the white space around it.
-    pub(super) fn read(&self, path: impl AsRef<Path>) -> Option<String> {
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> Option<String> {
         fs::read_to_string(self.path(path)).ok().map(|text| text.trim().to_owned())
     }
 
+    /// A file's bytes; none where it cannot be read.
+    pub(crate) fn bytes(&self, path: impl AsRef<Path>) -> Vec<u8> {
+        fs::read(self.path(path)).unwrap_or_default()
+    }
+
     /// A file's number.
-    pub(super) fn number(&self, path: impl AsRef<Path>) -> Option<i64> {
+    pub(crate) fn number(&self, path: impl AsRef<Path>) -> Option<i64> {
         self.read(path)?.parse().ok()
     }
 
-    pub(super) fn exists(&self, path: impl AsRef<Path>) -> bool {
+    pub(crate) fn exists(&self, path: impl AsRef<Path>) -> bool {
         self.path(path).exists()
     }
 
     /// The names in a directory, in order.
-    pub(super) fn entries(&self, path: impl AsRef<Path>) -> Vec<String> {
+    pub(crate) fn entries(&self, path: impl AsRef<Path>) -> Vec<String> {
         let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -50,38 +57,48 @@ impl Machine {
     }
 
     /// The last part of what a symbolic link points to.
-    pub(super) fn link(&self, path: impl AsRef<Path>) -> Option<String> {
+    pub(crate) fn link(&self, path: impl AsRef<Path>) -> Option<String> {
         let target = fs::read_link(self.path(path)).ok()?;
         target.file_name().and_then(|name| name.to_str()).map(str::to_owned)
     }
 
     /// A file's list of CPUs.
-    pub(super) fn cpus(&self, path: impl AsRef<Path>) -> Option<Vec<usize>> {
+    pub(crate) fn cpus(&self, path: impl AsRef<Path>) -> Option<Vec<usize>> {
         Some(cpu_list(&self.read(path)?))
     }
 
     /// The CPUs behind an option of the kernel's command line, such as `rcu_nocbs=2-5`.
-    pub(super) fn cpus_of_option(&self, option: &str) -> Vec<usize> {
+    pub(crate) fn cpus_of_option(&self, option: &str) -> Vec<usize> {
         let line = self.read("/proc/cmdline").unwrap_or_default();
         let values = line.split_whitespace().filter_map(|word| word.split_once('='));
         values.filter(|(key, _)| *key == option).flat_map(|(_, value)| cpu_list(value)).collect()
     }
 
     /// The value behind `key:` in a file of such lines.
-    pub(super) fn field(&self, path: impl AsRef<Path>, key: &str) -> Option<String> {
+    pub(crate) fn field(&self, path: impl AsRef<Path>, key: &str) -> Option<String> {
         let text = self.read(path)?;
         let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
         pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
     }
 
     /// The CPUs that a process started like this one may use.
-    pub(super) fn allowed_cpus(&self) -> Vec<usize> {
+    pub(crate) fn allowed_cpus(&self) -> Vec<usize> {
         self.field("/proc/self/status", "Cpus_allowed_list")
             .map_or_else(Vec::new, |list| cpu_list(&list))
     }
 
+    /// The CPUs that workers may have: those, and the ones that the kernel was told to isolate, which
+    /// no process is started on but any may go to.
+    pub(crate) fn usable_cpus(&self) -> Vec<usize> {
+        let mut cpus = self.allowed_cpus();
+        cpus.extend(self.cpus(ISOLATED).unwrap_or_default());
+        cpus.sort_unstable();
+        cpus.dedup();
+        cpus
+    }
+
     /// What `ethtool -k` says of an interface; of a copied machine, the file `ethtool/INTERFACE`.
-    pub(super) fn features(&self, interface: &str) -> Option<String> {
+    pub(crate) fn features(&self, interface: &str) -> Option<String> {
         if self.root != Path::new("/") {
             return self.read(Path::new("/ethtool").join(interface));
         }
@@ -91,13 +108,13 @@ impl Machine {
 }
 
 /// CPUs for a sentence: `CPU 1`, or `CPUs 1, 2`.
-pub(super) fn named(cpus: &[usize]) -> String {
+pub(crate) fn named(cpus: &[usize]) -> String {
     let list: Vec<String> = cpus.iter().map(ToString::to_string).collect();
     format!("{} {}", if cpus.len() == 1 { "CPU" } else { "CPUs" }, list.join(", "))
 }
 
 /// CPUs as the kernel's command line and `workers.cpus` want them: `1,2`.
-pub(super) fn listed(cpus: &[usize]) -> String {
+pub(crate) fn listed(cpus: &[usize]) -> String {
     cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 

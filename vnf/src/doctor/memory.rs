@@ -75,7 +75,7 @@ pub(super) fn hugepages(scene: &Scene) -> Vec<Finding> {
     let insists = setup
         .ports
         .iter()
-        .find(|port| port.pci().is_some() || port.argument.driver() == Some("net_virtio_user"));
+        .find(|port| port.is_card() || port.argument.driver() == Some("net_virtio_user"));
     match insists {
         Some(port) => vec![Finding::problem(
             format!("{seen}: {free} MiB free of the {needed} MiB that {} needs", port.name),

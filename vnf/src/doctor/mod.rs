@@ -13,7 +13,7 @@ mod kernel_ports;
 mod machine;
 mod memory;
 mod neighbours;
-mod numa;
+pub(crate) mod numa;
 mod pci;
 mod ports;
 mod rights;

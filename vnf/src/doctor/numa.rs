@@ -6,7 +6,7 @@ use super::{Finding, Scene};
 use crate::memory::numa::{self, NODES, Node, node_of};
 
 /// The machine's nodes.
-pub(super) fn nodes(machine: &Machine) -> Vec<Node> {
+pub(crate) fn nodes(machine: &Machine) -> Vec<Node> {
     numa::nodes(&machine.path(NODES))
 }
 
@@ -21,7 +21,7 @@ fn of_port(machine: &Machine, port: &Port) -> Option<u32> {
 }
 
 /// The nodes where ports and workers are.
-pub(super) fn used(scene: &Scene) -> Vec<u32> {
+pub(crate) fn used(scene: &Scene) -> Vec<u32> {
     let Scene { machine, setup } = scene;
     let nodes = nodes(machine);
     let ports = setup.ports.iter().filter_map(|port| of_port(machine, port));

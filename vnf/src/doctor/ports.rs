@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::setup::Port;
 use super::{Finding, Scene, kernel_ports};
-use crate::frame::device::USER_DRIVERS;
+use crate::frame::device::{Target, USER_DRIVERS};
 use crate::side::Side;
 
 /// Is every port there, and free for DPDK?
@@ -18,15 +18,19 @@ pub(super) fn binding(scene: &Scene) -> Vec<Finding> {
 
 fn bound(scene: &Scene, port: &Port) -> Finding {
     let (machine, name) = (&scene.machine, &port.name);
+    if let Target::Nic(nic) = port.argument.target {
+        let wrong = nic.find(&machine.path("/")).err().unwrap_or_default();
+        return Finding::problem(format!("{name}: {wrong}"), "name one of these, if there are any");
+    }
     if let Some(address) = port.pci() {
         let device = format!("/sys/bus/pci/devices/{address}");
         if !machine.exists(&device) {
             return Finding::problem(
                 format!("{name}: there is no such PCI device"),
-                "`dpdk-devbind.py --status-dev net` lists those there are",
+                "`lspci -D` lists those there are",
             );
         }
-        let bind = format!("dpdk-devbind.py --bind=vfio-pci {address}");
+        let bind = "`lwaftr prepare CONFIG` hands it to DPDK";
         return match machine.link(format!("{device}/driver")) {
             Some(driver) if USER_DRIVERS.contains(&&*driver) => {
                 Finding::ok(format!("{name}: bound to {driver}"))

@@ -13,21 +13,26 @@ use crate::frame::plan::PoolPlan;
 
 /// A device that a port is, or is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Port {
+pub(crate) struct Port {
     /// Which one, for people: `external port 0000:01:00.0`.
-    pub(super) name: String,
-    pub(super) argument: Argument,
+    pub(crate) name: String,
+    pub(crate) argument: Argument,
     /// IP bytes that it is to carry; 0 where nothing says.
     pub(super) mtu: u16,
 }
 
 impl Port {
     /// Its address, when it is a PCI device.
-    pub(super) fn pci(&self) -> Option<&str> {
+    pub(crate) fn pci(&self) -> Option<&str> {
         match &self.argument.target {
             Target::Pci(address) => Some(address),
-            Target::Virtual { .. } => None,
+            Target::Nic(_) | Target::Virtual { .. } => None,
         }
+    }
+
+    /// It is a network card, by whatever name.
+    pub(crate) fn is_card(&self) -> bool {
+        matches!(self.argument.target, Target::Pci(_) | Target::Nic(_))
     }
 
     /// The kernel's interface that it works through.
@@ -45,11 +50,11 @@ impl Port {
 pub struct Setup {
     /// There is a configuration that says so.
     pub(super) configured: bool,
-    pub(super) ports: Vec<Port>,
+    pub(crate) ports: Vec<Port>,
     /// The CPUs of the workers.
     pub(super) workers: Vec<usize>,
     /// MiB of packet memory.
-    pub(super) megabytes: u64,
+    pub(crate) megabytes: u64,
     /// What the running instance counts, or why nobody answers.
     pub(super) stats: Result<Value, String>,
 }
@@ -63,9 +68,9 @@ impl Setup {
         let cpus = config.map(|config| config.workers.cpus.clone()).unwrap_or_default();
         Self {
             configured: config.is_some(),
-            ports: config.map(ports).unwrap_or_default(),
+            ports: config.map(|config| ports(machine, config)).unwrap_or_default(),
             workers: match &cpus[..] {
-                [] => machine.allowed_cpus().last().copied().into_iter().collect(),
+                [] => machine.usable_cpus().last().copied().into_iter().collect(),
                 _ => cpus,
             },
             megabytes: config
@@ -94,8 +99,12 @@ fn stats(socket: &Path) -> Result<Value, ClientError> {
     Client::connect(socket)?.ask(Request::Stats)
 }
 
-/// The ports and what they are made of.
-fn ports(config: &Config) -> Vec<Port> {
+/// The ports and what they are made of. Cards that are not there keep the name that they were given.
+pub(crate) fn ports(machine: &Machine, config: &Config) -> Vec<Port> {
+    let locate = |argument: Argument| {
+        let located = argument.clone().located(&machine.path("/"));
+        located.unwrap_or(argument)
+    };
     let mut named = vec![("external port", &config.external.port, config.external.mtu)];
     if config.on_a_stick() {
         named[0] = ("port", &config.external.port, config.external.mtu.max(config.internal.mtu));
@@ -111,10 +120,10 @@ fn ports(config: &Config) -> Vec<Port> {
         for (_, value) in argument.members_mut() {
             let member = member_argument(value);
             if let Ok(argument) = Argument::parse(member) {
-                ports.push(Port { name: name(member), argument, mtu });
+                ports.push(Port { name: name(member), argument: locate(argument), mtu });
             }
         }
-        ports.push(Port { name: name(text), argument, mtu });
+        ports.push(Port { name: name(text), argument: locate(argument), mtu });
     }
     ports
 }

@@ -1,6 +1,7 @@
 //! From a device argument to a port that nobody has configured yet.
 
 use std::ffi::{CStr, CString};
+use std::path::Path;
 
 use super::{
     eal::Eal,
@@ -11,6 +12,9 @@ use super::{
     preflight,
 };
 use crate::frame::device::{Argument, BadArgument, Target, member_argument};
+
+/// Where cards are looked for.
+const MACHINE: &str = "/";
 
 /// Where numbers begin for virtual ports that were given none: above those people choose.
 const FIRST_NUMBER: u32 = 100;
@@ -63,7 +67,7 @@ impl Device {
     ///
     /// When there is no such device, something else has it, or its driver is missing or refuses.
     pub fn attach(eal: &Eal, argument: &str) -> Result<Self, DpdkError> {
-        let mut argument = Argument::parse(argument)?;
+        let mut argument = Argument::parse(argument)?.located(Path::new(MACHINE))?;
         preflight::check(&argument)?;
         let Members { attached, ids } = attach_members(eal, &mut argument)?;
         let name = free_name(&argument)?;
@@ -176,10 +180,10 @@ fn attach_members(eal: &Eal, argument: &mut Argument) -> Result<Members, DpdkErr
     let mut members = Members { attached: Vec::new(), ids: Vec::new() };
     for (key, value) in argument.members_mut() {
         let member = member_argument(value);
-        let name = Argument::parse(member).map(|parsed| match parsed.target {
+        let name = match Argument::parse(member)?.located(Path::new(MACHINE))?.target {
             Target::Pci(address) => address,
-            Target::Virtual { .. } => member.to_owned(),
-        })?;
+            Target::Nic(_) | Target::Virtual { .. } => member.to_owned(),
+        };
         let id = match port_named(&name) {
             Some(id) => id,
             None => {
@@ -201,6 +205,7 @@ fn attach_members(eal: &Eal, argument: &mut Argument) -> Result<Members, DpdkErr
 fn free_name(argument: &Argument) -> Result<String, DpdkError> {
     let name = match &argument.target {
         Target::Pci(address) => address.clone(),
+        Target::Nic(nic) => nic.to_string(),
         Target::Virtual { driver, number: Some(number) } => format!("{driver}{number}"),
         Target::Virtual { driver, number: None } => (FIRST_NUMBER..)
             .map(|number| format!("{driver}{number}"))

@@ -56,6 +56,8 @@ const DRIVERS: [Driver; 10] = [
 pub(super) fn check(argument: &Argument) -> Result<(), BadArgument> {
     let found = match &argument.target {
         Target::Pci(address) => check_pci(Path::new("/sys/bus/pci/devices"), address),
+        // It has been located, so it has an address.
+        Target::Nic(_) => Ok(()),
         Target::Virtual { driver, .. } => match DRIVERS.iter().find(|d| d.name == *driver) {
             Some(driver) => check_virtual(driver, argument),
             None => Ok(()),
@@ -94,7 +96,7 @@ fn check_pci(devices: &Path, address: &str) -> Result<(), Complaint> {
     if !device.exists() {
         return Err((
             "there is no such PCI device".to_owned(),
-            "`dpdk-devbind.py --status-dev net` lists those there are".to_owned(),
+            "`lspci -D` lists those there are".to_owned(),
         ));
     }
     let bound = fs::read_link(device.join("driver")).ok();
@@ -106,7 +108,7 @@ fn check_pci(devices: &Path, address: &str) -> Result<(), Complaint> {
                 || "it is bound to no kernel driver".to_owned(),
                 |name| format!("the kernel's own driver `{name}` has it"),
             ),
-            format!("`dpdk-devbind.py --bind=vfio-pci {address}` hands it to DPDK"),
+            "`lwaftr prepare CONFIG` hands it to DPDK".to_owned(),
         )),
     }
 }
@@ -183,7 +185,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let device = dir.path().join("0000:01:00.0");
         let (wrong, right) = check_pci(dir.path(), "0000:01:00.0").unwrap_err();
-        assert!(wrong.contains("no such PCI device") && right.contains("dpdk-devbind"));
+        assert!(wrong.contains("no such PCI device") && right.contains("lspci"));
 
         fs::create_dir(&device).unwrap();
         let (wrong, _) = check_pci(dir.path(), "0000:01:00.0").unwrap_err();
@@ -192,7 +194,7 @@ mod tests {
         symlink("/drivers/e1000e", device.join("driver")).unwrap();
         let (wrong, right) = check_pci(dir.path(), "0000:01:00.0").unwrap_err();
         assert!(wrong.contains("`e1000e`"), "{wrong}");
-        assert_eq!(right, "`dpdk-devbind.py --bind=vfio-pci 0000:01:00.0` hands it to DPDK");
+        assert_eq!(right, "`lwaftr prepare CONFIG` hands it to DPDK");
 
         fs::remove_file(device.join("driver")).unwrap();
         symlink("/drivers/vfio-pci", device.join("driver")).unwrap();

@@ -1,6 +1,10 @@
-//! The argument that names a port: a PCI address or a virtual driver, with options.
+//! The argument that names a port: a card or a virtual driver, with options.
+
+use std::path::Path;
 
 use thiserror::Error;
+
+use super::nic::Nic;
 
 /// The virtual drivers that lwaftr is tested with.
 pub const DRIVERS: [&str; 10] = [
@@ -47,6 +51,8 @@ pub struct Argument {
 pub enum Target {
     /// A PCI function, its address written out with the domain.
     Pci(String),
+    /// A card by another name than its address.
+    Nic(Nic),
     /// A virtual port.
     Virtual {
         /// The driver's name, such as `net_af_xdp`.
@@ -75,8 +81,8 @@ impl Argument {
         let name = pieces.next().unwrap_or_default();
         let target = target(name).ok_or_else(|| {
             refuse(
-                format!("`{name}` is neither a PCI address nor a virtual driver"),
-                "for example 0000:01:00.0 or net_af_xdp,iface=eth1",
+                format!("`{name}` is neither a card nor a virtual driver"),
+                "for example 0000:01:00.0, nic:1, mac:52:54:00:00:00:01 or net_af_xdp,iface=eth1",
             )
         })?;
         let options = pieces
@@ -86,6 +92,22 @@ impl Argument {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { text: text.to_owned(), target, options })
+    }
+
+    /// The same with the card's PCI address, wherever it was named otherwise, as it is on the machine
+    /// below `root`.
+    pub fn located(mut self, root: &Path) -> Result<Self, BadArgument> {
+        if let Target::Nic(nic) = self.target {
+            let address = nic.find(root).map_err(|wrong| BadArgument {
+                argument: self.text.clone(),
+                wrong,
+                right: "one of these, if there are any; `lwaftr prepare` must have seen a card's \
+                        MAC address before DPDK got it"
+                    .to_owned(),
+            })?;
+            self.target = Target::Pci(address);
+        }
+        Ok(self)
     }
 
     /// The value of an option.
@@ -99,7 +121,7 @@ impl Argument {
     pub fn driver(&self) -> Option<&str> {
         match &self.target {
             Target::Virtual { driver, .. } => Some(driver),
-            Target::Pci(_) => None,
+            Target::Pci(_) | Target::Nic(_) => None,
         }
     }
 
@@ -130,6 +152,9 @@ pub fn member_argument(value: &str) -> &str {
 fn target(name: &str) -> Option<Target> {
     if let Some(address) = pci_address(name) {
         return Some(Target::Pci(address));
+    }
+    if let Some(nic) = Nic::parse(name) {
+        return Some(Target::Nic(nic));
     }
     let driver = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let plausible = driver.starts_with("net_")
@@ -189,6 +214,17 @@ mod tests {
         }
         let argument = Argument::parse("0000:C1:1f.7").unwrap();
         assert_eq!(argument.target, Target::Pci("0000:c1:1f.7".into()));
+    }
+
+    #[test]
+    fn cards_by_name() {
+        let argument = Argument::parse("nic:2,rx_vec=1").unwrap();
+        assert_eq!(argument.target, Target::Nic(Nic::Place(2)));
+        let nowhere = tempfile::tempdir().unwrap();
+        let error = argument.located(nowhere.path()).unwrap_err().to_string();
+        assert!(error.starts_with("port `nic:2,rx_vec=1`: there is no nic:2, nor any"), "{error}");
+        let argument = Argument::parse("mac:52:54:00:AB:00:01").unwrap();
+        assert_eq!(argument.target, Target::Nic(Nic::Mac("52:54:00:ab:00:01".parse().unwrap())));
     }
 
     #[test]

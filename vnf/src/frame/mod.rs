@@ -5,6 +5,7 @@
 
 pub mod device;
 mod heap;
+pub mod nic;
 pub mod plan;
 mod roomy;
 

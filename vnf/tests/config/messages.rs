@@ -19,7 +19,7 @@ fn every_mistake_has_its_message() {
         (
             "\"net_null1\"",
             "\"eth0\"",
-            "relay.toml:6: internal.port: `eth0`: `eth0` is neither a PCI address nor a virtual driver: for example 0000:01:00.0 or net_af_xdp,iface=eth1",
+            "relay.toml:6: internal.port: `eth0`: `eth0` is neither a card nor a virtual driver: for example 0000:01:00.0, nic:1, mac:52:54:00:00:00:01 or net_af_xdp,iface=eth1",
         ),
         (
             "\"net_null1\"",

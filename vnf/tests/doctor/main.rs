@@ -1,6 +1,8 @@
 //! `lwaftr doctor`: each check says no when what it looks at is wrong, yes when it is right, on
-//! machines made of files; and it can be asked about the real one.
+//! machines made of files; and it can be asked about the real one. `lwaftr prepare` plans for the same
+//! machines.
 
+mod prepare;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -149,16 +151,16 @@ const CASES: [Case; 34] = [
         "port-binding",
         Problem,
         "external port 0000:01:00.0: the kernel's own driver ixgbe",
-        "dpdk-devbind.py --bind=vfio-pci 0000:01:00.0",
+        "lwaftr prepare",
     ),
     (
         |tree| tree.remove(&format!("{CARD}/driver")),
         "port-binding",
         Problem,
         "bound to no driver",
-        "dpdk-devbind.py --bind",
+        "lwaftr prepare",
     ),
-    (|tree| tree.remove(CARD), "port-binding", Problem, "no such PCI device", "--status-dev net"),
+    (|tree| tree.remove(CARD), "port-binding", Problem, "no such PCI device", "lspci"),
     (
         |tree| tree.on_device("net_virtio_user,path=/run/nobody.sock"),
         "port-binding",

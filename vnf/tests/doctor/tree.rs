@@ -139,9 +139,14 @@ impl Tree {
         }
     }
 
-    /// The ports are this device instead.
+    /// The configuration says this instead.
+    pub(crate) fn replace(&mut self, old: &str, new: &str) {
+        self.config = self.config.replace(old, new);
+    }
+
+    /// The external port is this device instead.
     pub(crate) fn on_device(&mut self, argument: &str) {
-        self.config = self.config.replace("0000:01:00.0", argument);
+        self.replace("0000:01:00.0", argument);
     }
 
     /// An instance runs, and answers its one question with these counters.
