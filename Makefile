@@ -19,7 +19,7 @@ COMPARE_PACKAGES := git python3
 PACKAGE_PACKAGES := debhelper dpkg-dev git
 IMAGE_PACKAGES := mmdebstrap qemu-utils mtools dosfstools syslinux syslinux-common systemd-boot-efi \
 	fdisk e2fsprogs python3
-IMAGE_TEST_PACKAGES := ovmf openssh-client xorriso python3-scapy
+IMAGE_TEST_PACKAGES := ovmf openssh-client openssl curl xorriso python3-scapy python3-pytest python3-yaml
 
 # Tests that need root: they make network namespaces and network devices.
 ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(prometheus) | binary(operator) | binary(systemd) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
@@ -221,7 +221,7 @@ image: package ## The VM image with checksum, manifest and SBOM, in images/out
 image-test: image ## Boot the image in QEMU and send packets through it, half an hour
 	@.ci/need qemu-system-x86
 	@.ci/need $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
-	$(SUDO) /usr/bin/python3 images/test/run.py $(IMAGE)
+	$(SUDO) /usr/bin/python3 -m pytest -p no:cacheprovider images/test --image $(IMAGE) --record docs/image-test.md
 
 .PHONY: clean
 clean: ## Remove what was built, and end demos left running

@@ -21,7 +21,7 @@ hash_seed=6c776166-7472-4000-8000-000000000004
 version=$(dpkg-deb --field "$package" Version)
 name=lwaftr-$version
 work=$(mktemp -d "$out/work.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 
 step() { echo "$(date +%T) $*"; }
@@ -34,12 +34,15 @@ while read -r pattern; do
     excluded+=(--dpkgopt="path-exclude=/lib/modules/*/kernel/$pattern/*")
 done < <(lines "$here/modules-left-out")
 # shellcheck disable=SC2016  # mmdebstrap says what $1 is
+needed=$(dpkg-deb --field "$package" Depends | tr ',' '\n' | awk '{ print $1 }')
+# shellcheck disable=SC2016  # mmdebstrap says what $1 is
 mmdebstrap --quiet --variant=minbase --include="$(lines "$here/packages" | paste -sd,)" \
+    --include="$(echo "$needed" | paste -sd,)" \
     --aptopt='APT::Install-Recommends "false"' "${excluded[@]}" \
     --essential-hook="copy-in $here/rootfs/etc/initramfs-tools /etc" \
     --customize-hook="copy-in $here/rootfs/etc /" \
     --customize-hook="upload $package /tmp/lwaftr.deb" \
-    --customize-hook='chroot "$1" apt-get -q -y install /tmp/lwaftr.deb >/dev/null' \
+    --customize-hook='chroot "$1" dpkg --install /tmp/lwaftr.deb >/dev/null' \
     --customize-hook="$here/customize.sh \"\$1\"" \
     bookworm "$root"
 chown -R --no-dereference root:root "$root/etc/cloud" "$root/etc/initramfs-tools"

@@ -21,6 +21,7 @@ mod setup;
 
 pub use finding::{Finding, Report, Verdict};
 pub use machine::Machine;
+pub(crate) use setup::Port;
 pub use setup::Setup;
 
 /// What the checks look at.

@@ -20,13 +20,13 @@ DeviceAllow=char-uio rw
 
 pub(super) fn step(step: &Step) -> Result<(), String> {
     match step {
-        Step::Remember(lines) => write(Path::new("/").join(REMEMBERED), lines),
+        Step::Remember(lines) => write(&Path::new("/").join(REMEMBERED), lines),
         Step::Load(module) => run("modprobe", &[module]),
         Step::Allow => {
             let file = Path::new(RIGHTS);
             fs::create_dir_all(file.parent().unwrap_or(file))
                 .map_err(|error| format!("{RIGHTS}: {error}"))?;
-            write(file.to_owned(), RIGHTS_TEXT)?;
+            write(file, RIGHTS_TEXT)?;
             run("systemctl", &["daemon-reload"])
         }
         Step::Hugepages { directory, kilobytes, count } => hugepages(directory, *kilobytes, *count),
@@ -61,7 +61,7 @@ fn hugepages(directory: &str, kilobytes: u64, count: u64) -> Result<(), String> 
 /// Asks for pages, and says how many there are then.
 fn reserve(directory: &str, kilobytes: u64, count: u64) -> Result<u64, String> {
     let file = PathBuf::from(format!("{directory}/hugepages-{kilobytes}kB/nr_hugepages"));
-    write(file.clone(), &count.to_string())?;
+    write(&file, &count.to_string())?;
     let there =
         fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(there.trim().parse().unwrap_or_default())
@@ -70,11 +70,11 @@ fn reserve(directory: &str, kilobytes: u64, count: u64) -> Result<u64, String> {
 fn bind(address: &str, driver: &str) -> Result<(), String> {
     let device = Path::new("/sys/bus/pci/devices").join(address);
     // Only this driver may have it from now on; then the old one loses it.
-    write(device.join("driver_override"), driver)?;
+    write(&device.join("driver_override"), driver)?;
     if device.join("driver").exists() {
-        write(device.join("driver/unbind"), address)?;
+        write(&device.join("driver/unbind"), address)?;
     }
-    write(PathBuf::from("/sys/bus/pci/drivers_probe"), address)?;
+    write(Path::new("/sys/bus/pci/drivers_probe"), address)?;
     let bound = fs::read_link(device.join("driver")).ok();
     match bound.as_deref().and_then(Path::file_name) {
         Some(name) if name == driver => Ok(()),
@@ -82,8 +82,8 @@ fn bind(address: &str, driver: &str) -> Result<(), String> {
     }
 }
 
-fn write(path: PathBuf, text: &str) -> Result<(), String> {
-    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! How many hugepages, of which size, and on which NUMA node.
 
 use super::Step;
-use crate::doctor::{Machine, Scene, numa};
+use crate::doctor::{Machine, Port, Scene, numa};
 
 const ALL: &str = "/sys/kernel/mm/hugepages";
 const SMALL: u64 = 2 << 10;
@@ -16,7 +16,7 @@ const SHARE: u64 = 4;
 /// Pages that are missing: all that the configuration needs, on every node that it uses.
 pub(super) fn steps(scene: &Scene) -> Result<Vec<Step>, String> {
     let needed = scene.setup.megabytes;
-    if !scene.setup.ports.iter().any(|port| port.is_card()) {
+    if !scene.setup.ports.iter().any(Port::is_card) {
         // Others work on ordinary pages, and `lwaftr doctor` says so.
         return Ok(Vec::new());
     }
