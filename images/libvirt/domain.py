@@ -8,7 +8,8 @@ The size is one of images/flavours.toml. A data port is one of
   vf:ADDRESS         an SR-IOV virtual function, whose MAC address and VLAN libvirt sets
   pci:ADDRESS        a whole PCI device
 
-and, but for the last, perhaps with a MAC address by which lwaftr.toml names it: bridge:br0@52:54:00:0:0:1.
+and, but for the last, perhaps with a MAC address by which lwaftr.toml names it: bridge:br0@52:54:00:00:00:01.
+Ports of the same kind are nic:1 and nic:2 in the guest; a whole device comes after all others.
 """
 
 import argparse
@@ -107,6 +108,9 @@ def machine(arguments: argparse.Namespace) -> ET.Element:
 
     system = add(domain, "os", **({"firmware": "efi"} if arguments.efi else {}))
     add(system, "type", "hvm", arch="x86_64", machine="q35")
+    if arguments.efi:
+        # The image's boot loader is not signed by anybody whom firmware knows.
+        add(add(system, "firmware"), "feature", enabled="no", name="secure-boot")
     features = add(domain, "features")
     add(features, "acpi")
     add(features, "apic")
