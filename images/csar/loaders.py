@@ -35,13 +35,14 @@ def _tacker(path: Path, directory: Path, flavours: list[Flavour]) -> list[str]:
     except (exceptions.TackerException, zipfile.BadZipFile) as error:
         return [f"tacker refuses the package: {_words(error)}"]
 
-    problems = []
     names = [flavour.name for flavour in flavours]
     if sorted(flavour["flavour_id"] for flavour in known) != sorted(names):
-        problems.append(f"tacker finds other flavours than {', '.join(names)}")
-    for flavour in known:
-        if len(flavour.get("sw_images", [])) != 1:
-            problems.append(f"flavour {flavour['flavour_id']}: tacker finds no image")
+        return [f"tacker finds other flavours than {', '.join(names)}"]
+    problems = [
+        f"flavour {flavour['flavour_id']}: tacker finds no image"
+        for flavour in known
+        if len(flavour.get("sw_images", [])) != 1
+    ]
     vnfd = vnfd_utils.Vnfd(data["descriptor_id"])
     vnfd.init_from_csar_dir(str(directory / "package"))
     for flavour in flavours:

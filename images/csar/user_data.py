@@ -7,6 +7,7 @@ lwaftr.toml each, and `softwires-csv`.
 import difflib
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
@@ -86,7 +87,7 @@ def _one(key: keys.Key, path: str, value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _unknown(name: str, known: list[str]):
+def _unknown(name: str, known: list[str]) -> NoReturn:
     close = difflib.get_close_matches(name, known, 1)
     advice = f"; perhaps {close[0]} is meant" if close else f"; there are {', '.join(known)}"
     raise Wrong(f"{name}: there is no such property{advice}")

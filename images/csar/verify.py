@@ -2,15 +2,20 @@
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
 from . import Wrong, manifest, signature
+from .contents import META
 
-_META = "TOSCA-Metadata/TOSCA.meta"
 _ENTRIES = ["Entry-Definitions", "ETSI-Entry-Manifest", "ETSI-Entry-Change-Log",
             "ETSI-Entry-Licenses", "ETSI-Entry-Tests"]
+
+# What Python says of archives that are damaged, or of a kind that nobody needs here.
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Verified:
@@ -27,7 +32,7 @@ def verify(path: Path, authorities: Path | None = None) -> Verified:
     try:
         with zipfile.ZipFile(path) as archive:
             _judge(archive, authorities, found)
-    except (OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         found.problems.append(f"{path}: cannot be read as an archive: {error}")
     except Wrong as wrong:
         found.problems.append(str(wrong))
@@ -48,7 +53,7 @@ def _judge(archive: zipfile.ZipFile, authorities: Path | None, found: Verified) 
 
     for name in _ENTRIES:
         if not any(place == meta[name] or place.startswith(meta[name] + "/") for place in places):
-            found.problems.append(f"{meta[name]}: is missing: {_META} names it as {name}")
+            found.problems.append(f"{meta[name]}: is missing: {META} names it as {name}")
     for place, value in stated.hashes.items():
         if place not in places:
             found.problems.append(f"{place}: is missing, but {entry} lists it")
@@ -59,9 +64,14 @@ def _judge(archive: zipfile.ZipFile, authorities: Path | None, found: Verified) 
     for place in places:
         if place not in stated.hashes and place != entry and not place.endswith("/"):
             found.problems.append(f"{place}: is in the package, but not in {entry}")
+    if found.problems:
+        return
     for place in places:
         if place.startswith("Definitions/"):
-            found.problems += _images(archive, place, stated)
+            try:
+                found.problems += _images(archive, place, stated)
+            except (AttributeError, KeyError, TypeError):
+                found.problems.append(f"{place}: cannot be understood as a descriptor")
 
 
 def _signature(stated: manifest.Manifest, authorities: Path | None, found: Verified) -> None:
@@ -77,9 +87,9 @@ def _signature(stated: manifest.Manifest, authorities: Path | None, found: Verif
 def _images(archive: zipfile.ZipFile, place: str, stated: manifest.Manifest) -> list[str]:
     """The descriptor has the image's hash, too. Orchestrators go by it."""
     problems = []
-    template = (_yaml(archive, place) or {}).get("topology_template") or {}
-    for name, node in (template.get("node_templates") or {}).items():
-        for artifact in (node.get("artifacts") or {}).values():
+    template = _yaml(archive, place).get("topology_template", {})
+    for name, node in template.get("node_templates", {}).items():
+        for artifact in node.get("artifacts", {}).values():
             if artifact.get("type") != "tosca.artifacts.nfv.SwImage":
                 continue
             file = _join(PurePosixPath(place).parent, artifact["file"])
@@ -102,16 +112,16 @@ def _join(directory: PurePosixPath, relative: str) -> str:
 
 
 def _meta(archive: zipfile.ZipFile) -> dict:
-    meta = _yaml(archive, _META)
+    meta = _yaml(archive, META)
     for name in _ENTRIES:
         if not isinstance(meta, dict) or name not in meta:
-            raise Wrong(f"{_META}: {name} is missing")
+            raise Wrong(f"{META}: {name} is missing")
     return meta
 
 
-def _yaml(archive: zipfile.ZipFile, place: str) -> object:
+def _yaml(archive: zipfile.ZipFile, place: str) -> Any:
     try:
-        return yaml.safe_load(_text(archive, place))
+        return yaml.load(_text(archive, place), yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise Wrong(f"{place}: is not YAML: {error}") from error
 
@@ -131,6 +141,6 @@ def _hash(archive: zipfile.ZipFile, place: str) -> str:
         with archive.open(place) as file:
             while block := file.read(1 << 20):
                 digest.update(block)
-    except zipfile.BadZipFile as error:
+    except _UNREADABLE as error:
         return f"unknown, as it cannot be unpacked ({error})"
     return digest.hexdigest()

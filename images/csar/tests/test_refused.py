@@ -1,5 +1,6 @@
 """Packages that must be refused, each with words that say why."""
 
+import random
 import zipfile
 from pathlib import Path
 
@@ -105,6 +106,38 @@ def test_what_is_no_archive(package: Path, tmp_path: Path) -> None:
     assert "cannot be read as an archive" in problem
     [problem] = problems(tmp_path / "none.csar")
     assert "cannot be read as an archive" in problem
+
+
+def test_no_damage_goes_unnoticed(built: Path, package: Path) -> None:
+    """One byte at a time, anywhere: what is still accepted has the same files with the same bytes."""
+
+    def files(path: Path) -> dict[str, bytes]:
+        with zipfile.ZipFile(path) as archive:
+            return {place: archive.read(place) for place in archive.namelist()}
+
+    sound, content = built.read_bytes(), files(built)
+    chance = random.Random(7596)
+    noticed = 0
+    for _ in range(100):
+        damaged = bytearray(sound)
+        damaged[chance.randrange(len(sound))] ^= 1 << chance.randrange(8)
+        package.write_bytes(damaged)
+        if problems(package):
+            noticed += 1
+        else:
+            assert files(package) == content
+    # The rest hit dates and permissions, of which an archive has little.
+    assert noticed > 90
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    ["", "[]", "a: [", "topology_template: 7", "topology_template: { node_templates: { a: { artifacts: { b: c } } } }"],
+)
+def test_a_descriptor_that_is_none(package: Path, descriptor: str) -> None:
+    make_again(package, lambda files: files.update({SMALL: descriptor.encode()}))
+    [problem] = problems(package)
+    assert problem.startswith(f"{SMALL}: ")
 
 
 @pytest.mark.parametrize(
