@@ -35,6 +35,8 @@ data_port() {
     if ((workers > 1)); then
         # Two interrupts for each queue pair, one for the device's control, one for its configuration.
         vectors=",mq=on,vectors=$((2 * workers + 2))"
+        # Hashes of addresses choose the queue, as the relay asks for more than one worker.
+        [[ $2 != tap,* ]] || vectors+=",rss=on"
         [[ $2 == tap,*queues=* || $2 == vhost-user,*queues=* ]] || queues=",queues=$workers"
     fi
     [[ $2 == tap,* || $2 == vhost-user,* ]] || queues="" vectors=""

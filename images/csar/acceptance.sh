@@ -24,6 +24,6 @@ try "cloud-init has finished, without errors" "cloud-init status --wait"
 try "the configuration is what it can be" "sudo -n lwaftr check /etc/lwaftr/lwaftr.toml"
 try "the machine is ready for it" "sudo -n lwaftr doctor /etc/lwaftr/lwaftr.toml"
 try "the service runs" "systemctl is-active lwaftr.service"
-try "it can forward both ways" "lwaftr health"
-try "no alarm is raised" "lwaftr alarms"
+try "it can forward both ways" "sudo -n lwaftr health"
+try "no alarm is raised" "sudo -n lwaftr alarms"
 exit $failed

@@ -16,6 +16,17 @@ from . import Wrong, keys
 _TABLE_FILE = "softwires-csv"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Files as people would write them."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def read(path: Path) -> dict:
     try:
         properties = yaml.safe_load(path.read_text())
@@ -31,7 +42,7 @@ def write(properties: dict) -> str:
     files = [_file("lwaftr.toml", toml(properties))]
     if _TABLE_FILE in properties:
         files.append(_file("softwires.csv", properties[_TABLE_FILE]))
-    body = yaml.safe_dump({"write_files": files}, sort_keys=False)
+    body = yaml.dump({"write_files": files}, Dumper=_Dumper, sort_keys=False)
     return f"#cloud-config\n{body}"
 
 
@@ -47,7 +58,7 @@ def toml(properties: dict) -> str:
         table = tables.get(name) or _unknown(name, [*tables, _TABLE_FILE])
         for part in value if table.repeated and isinstance(value, list) else [value]:
             lines += _table(table, part)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _file(name: str, content: str) -> dict:

@@ -168,6 +168,9 @@ def data_port(
     driver = add(interface, "driver", queues=queues, rx_queue_size=1024)
     if kind == "bridge":
         driver.set("name", "vhost")
+        if queues > 1:
+            # Hashes of addresses choose the queue, as the relay asks for more than one worker.
+            driver.set("rss", "on")
     if not arguments.no_iommu:
         driver.set("iommu", "on")
         driver.set("ats", "on")

@@ -27,11 +27,11 @@ def test_a_relay_in_service_passes(tmp_path: Path) -> None:
     assert len(lines) == 6 and all(line.startswith("ok ") for line in lines)
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == "lwaftr@192.0.2.10: cloud-init status --wait"
-    assert "lwaftr@192.0.2.10: lwaftr health" in asked
+    assert "lwaftr@192.0.2.10: sudo -n lwaftr health" in asked
 
 
 def test_what_fails_is_shown_with_what_it_says(tmp_path: Path) -> None:
-    there = 'case $2 in "lwaftr health") echo "not ready"; exit 1;; esac'
+    there = 'case $2 in "sudo -n lwaftr health") echo "not ready"; exit 1;; esac'
     done = run(tmp_path, there, "relay")
     assert done.returncode == 1
     assert "FAILED  it can forward both ways\n          not ready\n" in done.stdout

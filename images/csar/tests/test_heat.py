@@ -97,10 +97,15 @@ def test_the_administrators_flavours_are_ours() -> None:
         assert specs["hw:cpu_policy"] == "dedicated"
         assert specs["hw:mem_page_size"] == "large"
         assert specs["hw:numa_nodes"] == "1"
+        assert specs["trait:HW_CPU_X86_AVX2"] == "required"
     smallest = flavours.read()[0]
     image = made["image"].properties
     assert (image["min_disk"], image["min_ram"]) == (smallest.disk, smallest.memory)
     assert image["extra_properties"]["hw_vif_multiqueue_enabled"] == "true"
+    assert "hw_viommu_model" not in image["extra_properties"]
+
+    made = plan(read("admin.yaml"), {"image_location": "https://x.example/", "viommu_model": "intel"})
+    assert made["image"].properties["extra_properties"]["hw_viommu_model"] == "intel"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ def test_libvirt_takes_it(tmp_path: Path, variant: str, flavour: str) -> None:
         assert queues == []
     elif size.workers > 1:
         assert queues == [str(size.workers)] * 2
+        hashes = [driver.get("rss") for driver in seen.iterfind("devices/interface/driver")]
+        assert hashes == [None if variant == "vSwitch" else "on"] * 2
     if variant == "whole cards":
         assert seen.find("os").get("firmware") == "efi"
         assert seen.find("os/firmware/feature").attrib == {"enabled": "no", "name": "secure-boot"}

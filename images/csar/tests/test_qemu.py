@@ -110,7 +110,7 @@ def test_a_medium_relay_has_a_queue_pair_for_each_worker(tmp_path: Path) -> None
         for side in ("ext", "int"):
             assert len(re.findall(rf"type=tap,ifname=lwaftr-{side},", network)) == workers
         tree = monitor.human("info qtree")
-        assert tree.count("mq = true") == 2
+        assert tree.count("mq = true") == tree.count(" rss = true") == 2
         assert tree.count(f"vectors = {2 * workers + 2} ") == 2
 
 
