@@ -3,6 +3,8 @@
 #![cfg(feature = "dpdk")]
 #![allow(missing_docs)]
 
+#[allow(dead_code)]
+mod running;
 #[path = "dpdk_vdev/support.rs"]
 #[allow(dead_code)]
 mod support;
@@ -10,29 +12,15 @@ mod support;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
+use pcap_file::pcap::PcapReader;
+use running::{Running, Setup, to, write_pcap};
+use rustix::process::Signal;
 use support::{Lab, alone, experimental};
-use tempfile::TempDir;
 
-/// A UDP packet to a softwire from the Internet, in a frame; made so that each one differs.
+/// A UDP packet to a softwire, in a frame; made so that each one differs.
 fn to_b4(number: u16) -> Vec<u8> {
-    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 1, 0xfe], [2, 0, 0, 0, 0, 1])
-        .ipv4([203, 0, 113, 9], [198, 51, 100, 1], 60)
-        .udp(53, number);
-    let mut frame = Vec::new();
-    builder.write(&mut frame, &[number as u8; 32]).unwrap();
-    frame
-}
-
-fn write_pcap(path: &Path, frames: &[Vec<u8>]) {
-    let mut writer = PcapWriter::new(File::create(path).unwrap()).unwrap();
-    for bytes in frames {
-        let packet = PcapPacket::new(Duration::ZERO, bytes.len() as u32, bytes);
-        writer.write_packet(&packet).unwrap();
-    }
+    to([198, 51, 100, 1], number)
 }
 
 fn read_pcap(path: &Path) -> Vec<Vec<u8>> {
@@ -52,87 +40,35 @@ fn capture_in(directory: &Path) -> PathBuf {
     files[0].clone()
 }
 
-/// An instance that receives from a capture; it is killed when dropped.
-struct Instance {
-    files: TempDir,
-    process: Child,
+/// An instance whose B4s' next hop has to be asked for, unless `internal` says otherwise.
+fn start(frames: &[Vec<u8>], port: &str, internal: &str) -> Running {
+    let internal = format!("next-hop = \"2001:db8:1::fe\"\n{internal}");
+    let setup = Setup {
+        name: "crash",
+        frames,
+        port,
+        instance: "crash-directory = \"FILES/crash\"",
+        external: "next-hop = \"192.0.2.254\"\nnext-hop-mac = \"02:00:00:00:01:fe\"",
+        internal: &internal,
+        ..Setup::default()
+    };
+    setup.start()
 }
 
-impl Instance {
-    /// `options` go to the external port's device argument, `policy` below `[external]`.
-    fn start(frames: &[Vec<u8>], options: &str, external: &str) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let path = |name: &str| files.path().join(name);
-        write_pcap(&path("in.pcap"), frames);
-        let toml = format!(
-            "[instance]\nname = \"crash-{}\"\ncontrol-socket = \"{}\"\n\
-             crash-directory = \"{}\"\n\
-             [external]\nport = \"net_pcap0,rx_pcap={}{options}\"\naddress = \"192.0.2.1/24\"\n\
-             mac = \"02:00:00:00:00:01\"\nnext-hop = \"192.0.2.254\"\n\
-             next-hop-mac = \"02:00:00:00:01:fe\"\n\
-             [internal]\nport = \"net_ring0\"\naddress = \"2001:db8:1::1/64\"\n\
-             next-hop = \"2001:db8:1::fe\"\n{external}\n\
-             [softwires]\nbr-addresses = \"2001:db8:ff::1\"\n\
-             [[softwire]]\nipv4 = \"198.51.100.1\"\nb4-ipv6 = \"2001:db8:b4::1\"\n",
-            std::process::id(),
-            path("sock").display(),
-            path("crash").display(),
-            path("in.pcap").display(),
-        );
-        fs::write(path("lwaftr.toml"), toml).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_lwaftr"))
-            .args(["run", "lwaftr.toml"])
-            .current_dir(files.path())
-            .env("STATE_DIRECTORY", path("state"))
-            .stderr(File::create(path("log")).unwrap())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { files, process }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.files.path().join("log")).unwrap()
-    }
-
-    /// Waits until so many frames have come from the Internet.
-    fn wait_for(&mut self, frames: u64) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let output = Command::new(env!("CARGO_BIN_EXE_lwaftr"))
-                .args(["stats", "--json", "--socket"])
-                .arg(self.files.path().join("sock"))
-                .output()
-                .unwrap();
-            let stats: serde_json::Value =
-                serde_json::from_slice(&output.stdout).unwrap_or_default();
-            if stats["interfaces"]["external"]["in-packets"].as_u64() >= Some(frames) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{stats}\n{}", self.log());
-            assert!(self.process.try_wait().unwrap().is_none(), "it has ended\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Kills it, and returns the frames that it left.
-    fn crash(&mut self, signal: i32) -> Vec<Vec<u8>> {
-        let pid = rustix::process::Pid::from_child(&self.process);
-        let signal_name = rustix::process::Signal::from_named_raw(signal).unwrap();
-        rustix::process::kill_process(pid, signal_name).unwrap();
-        let status = self.process.wait().unwrap();
-        assert_eq!(status.signal(), Some(signal), "{status}\n{}", self.log());
-        let capture = capture_in(&self.files.path().join("crash"));
-        assert!(self.log().contains(&format!("are in {}", capture.display())), "{}", self.log());
-        read_pcap(&capture)
-    }
+/// Waits until so many frames have come from the Internet.
+fn wait_for(instance: &mut Running, frames: u64) {
+    instance.wait_until("the frames came", |instance| {
+        instance.stats()["interfaces"]["external"]["in-packets"].as_u64() >= Some(frames)
+    });
 }
 
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Kills it, and returns the frames that it left.
+fn crash(instance: &mut Running, signal: Signal) -> Vec<Vec<u8>> {
+    let status = instance.end(signal);
+    assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+    let capture = capture_in(&instance.path("crash"));
+    assert!(instance.log().contains(&format!("are in {}", capture.display())));
+    read_pcap(&capture)
 }
 
 /// What waits for a next hop is as it was received.
@@ -140,9 +76,9 @@ impl Drop for Instance {
 fn a_fatal_signal_leaves_the_last_frames() {
     alone("a_fatal_signal_leaves_the_last_frames", || {
         let frames: Vec<_> = (0..20).map(to_b4).collect();
-        let mut instance = Instance::start(&frames, "", "");
-        instance.wait_for(20);
-        assert_eq!(instance.crash(libc::SIGSEGV), frames);
+        let mut instance = start(&frames, "", "");
+        wait_for(&mut instance, 20);
+        assert_eq!(crash(&mut instance, Signal::SEGV), frames);
         assert!(instance.log().contains("SIGSEGV: 20 of the last frames"), "{}", instance.log());
     });
 }
@@ -153,9 +89,9 @@ fn amid_traffic_a_fatal_signal_leaves_some_frames() {
     alone("amid_traffic_a_fatal_signal_leaves_some_frames", || {
         let frames: Vec<_> = (0..64).map(to_b4).collect();
         let mac = "next-hop-mac = \"02:00:00:00:02:fe\"";
-        let mut instance = Instance::start(&frames, ",infinite_rx=1", mac);
-        instance.wait_for(10_000);
-        let left = instance.crash(libc::SIGABRT);
+        let mut instance = start(&frames, ",infinite_rx=1", mac);
+        wait_for(&mut instance, 10_000);
+        let left = crash(&mut instance, Signal::ABORT);
         assert!(left.len() <= 128, "{} frames", left.len());
         let known = |frame: &&Vec<u8>| frame.ends_with(&[frame[frame.len() - 1]; 32]);
         let known = left.iter().filter(known).count();

@@ -5,24 +5,22 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::instance::{Instance, to};
+use crate::instance::{capture, start, to, tshark};
 use crate::support::alone;
 
 #[test]
 fn tshark_reads_drops_with_their_reasons_as_comments() {
     alone("capture::tshark_reads_drops_with_their_reasons_as_comments", || {
         let nobodys = to([198, 51, 100, 77], 9);
-        let instance = Instance::start(&[to([198, 51, 100, 1], 7), nobodys]);
-        let words = instance.capture(&["--drops", "--reason", "no-softwire", "--count", "25"]);
+        let instance = start(&[to([198, 51, 100, 1], 7), nobodys]);
+        let words = capture(&instance, &["--drops", "--reason", "no-softwire", "--count", "25"]);
         assert!(words.starts_with("25 frames captured, "), "{words}");
         let mode = fs::metadata(instance.path("a.pcapng")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "subscribers' packets");
-        let lines = instance.tshark(&[
-            "frame.interface_name",
-            "ip.dst",
-            "frame.comment",
-            "frame.packet_flags_direction",
-        ]);
+        let lines = tshark(
+            &instance,
+            &["frame.interface_name", "ip.dst", "frame.comment", "frame.packet_flags_direction"],
+        );
         assert_eq!(lines.len(), 25);
         for line in lines {
             let why =
@@ -45,16 +43,13 @@ fn one_softwire_on_both_sides_and_only_that() {
     alone("capture::one_softwire_on_both_sides_and_only_that", || {
         // PSID 3 of 64 is ports 3072 to 4095.
         let [hers, anothers] = [to([198, 51, 100, 2], 3_100), to([198, 51, 100, 1], 7)];
-        let instance = Instance::start(&[hers, anothers]);
-        instance.capture(&[
-            "--softwire",
-            "198.51.100.2:4000",
-            "--count",
-            "40",
-            "--direction",
-            "to-b4",
-        ]);
-        let lines = instance.tshark(&["frame.interface_name", "ipv6.dst", "ip.dst", "udp.dstport"]);
+        let instance = start(&[hers, anothers]);
+        capture(
+            &instance,
+            &["--softwire", "198.51.100.2:4000", "--count", "40", "--direction", "to-b4"],
+        );
+        let lines =
+            tshark(&instance, &["frame.interface_name", "ipv6.dst", "ip.dst", "udp.dstport"]);
         assert_eq!(lines.len(), 40);
         let (external, internal): (Vec<_>, Vec<_>) =
             lines.iter().partition(|line| line.starts_with("external"));
@@ -70,7 +65,7 @@ fn a_capture_that_is_too_slow_loses_frames_and_says_so_and_the_relay_goes_on() {
     alone(
         "capture::a_capture_that_is_too_slow_loses_frames_and_says_so_and_the_relay_goes_on",
         || {
-            let instance = Instance::start(&[to([198, 51, 100, 1], 7)]);
+            let instance = start(&[to([198, 51, 100, 1], 7)]);
             // Somebody who does not read, while a second one is told to wait.
             let mut lazy = instance
                 .command(&["capture", "-w", "-"])
@@ -101,7 +96,7 @@ fn a_capture_that_is_too_slow_loses_frames_and_says_so_and_the_relay_goes_on() {
 #[test]
 fn what_makes_no_sense_is_refused_in_words() {
     alone("capture::what_makes_no_sense_is_refused_in_words", || {
-        let instance = Instance::start(&[to([198, 51, 100, 1], 7)]);
+        let instance = start(&[to([198, 51, 100, 1], 7)]);
         for (arguments, code, words) in [
             (&["--drops", "--reason", "no-softwires"][..], 2, "did you mean `no-softwire`?"),
             (&["--softwire", "192.0.2.77"], 1, "there is no such softwire"),

@@ -6,6 +6,9 @@
 
 mod capture;
 mod instance;
+#[path = "../running/mod.rs"]
+#[allow(dead_code)]
+mod running;
 #[path = "../dpdk_vdev/support.rs"]
 #[allow(dead_code)]
 mod support;

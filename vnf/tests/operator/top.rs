@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::instance::{Instance, to};
+use crate::instance::{start, to};
 use crate::support::alone;
 
 /// A terminal of 80 by 24 characters in which something runs; gone when dropped.
@@ -65,7 +65,7 @@ impl Drop for Terminal {
 fn a_terminal_shows_what_goes_on_and_keys_work() {
     alone("top::a_terminal_shows_what_goes_on_and_keys_work", || {
         let nobodys = to([198, 51, 100, 77], 9);
-        let mut instance = Instance::start(&[to([198, 51, 100, 1], 7), nobodys]);
+        let mut instance = start(&[to([198, 51, 100, 1], 7), nobodys]);
         let program = env!("CARGO_BIN_EXE_lwaftr");
         let socket = instance.path("sock");
         let terminal =
@@ -86,7 +86,7 @@ fn a_terminal_shows_what_goes_on_and_keys_work() {
         terminal.press("p");
         terminal.shows("PAUSED");
         terminal.press("p");
-        instance.stop();
+        _ = instance.end(rustix::process::Signal::KILL);
         terminal.shows("NO ANSWER, trying again");
         terminal.press("q");
         assert!(terminal.has_ended(), "{}", terminal.tmux(&["capture-pane", "-p"]));
@@ -96,7 +96,7 @@ fn a_terminal_shows_what_goes_on_and_keys_work() {
 #[test]
 fn once_is_for_scripts() {
     alone("top::once_is_for_scripts", || {
-        let instance = Instance::start(&[to([198, 51, 100, 1], 7), to([198, 51, 100, 77], 9)]);
+        let instance = start(&[to([198, 51, 100, 1], 7), to([198, 51, 100, 77], 9)]);
         let output = instance.lwaftr(&["top", "--once", "--json", "--interval", "0.5"]);
         let words = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words}");
