@@ -1,6 +1,7 @@
-//! What happens beside the packets: counting, looking whether there is a new snapshot, and loading a
-//! configuration with its table from files.
+//! What happens beside the packets: counting, looking whether there is a new snapshot, loading a
+//! configuration with its table from files, and editing the table.
 
+use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -8,10 +9,12 @@ use arc_swap::{ArcSwap, Cache};
 use benches::lab::made_up;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use vnf::config;
+use vnf::control::{Actor, Batch, Editor, Key, Order};
 use vnf::lwaftr::Snapshot;
 use vnf::memory::Generations;
 use vnf::replay::MACS;
 use vnf::side::Side;
+use vnf::softwire::{Binding, Softwire};
 use vnf::telemetry::{DropReason, WorkerCounters};
 
 fn counters(criterion: &mut Criterion) {
@@ -42,6 +45,40 @@ fn load(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A softwire goes and comes back, in two changes, while the table has a million: all that a change
+/// needs but the disk, where the journal and the history are.
+fn edits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("edit");
+    group.throughput(Throughput::Elements(2));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    made_up(1_000_000, 1, directory.path());
+    let path = directory.path().join("lwaftr.toml");
+    let text = fs::read_to_string(&path).expect("it was generated");
+    let text = text.replace("[softwires]", "[softwires]\npersist = false\nretention = 0");
+    fs::write(&path, text).expect("it was generated");
+    let loaded = config::load_with_table(&path).expect("it was generated");
+    let (generations, _) = Generations::new(0);
+    let journal = directory.path().join("journal");
+    let mut editor =
+        Editor::start(loaded, MACS, generations, &journal, false).expect("nothing contradicts it");
+    let softwires: Vec<Softwire> = editor.publisher().table().softwires().step_by(997).collect();
+    let mut turns = softwires.iter().cycle();
+    let actor = Actor::peer(0, None);
+    let order = Order::new(&actor, "bench");
+    group.bench_function("one", |bench| {
+        bench.iter(|| {
+            let softwire = *turns.next().expect("there are some");
+            let gone = Batch::Remove(vec![Key::of(&softwire)]);
+            editor.edit(&order, &gone, |_| String::new()).expect("it is there");
+            let back =
+                Batch::Add { softwires: vec![Binding { softwire, until: None }], replace: false };
+            editor.edit(&order, &back, |_| String::new()).expect("its place is free");
+            editor.collect(false);
+        });
+    });
+    group.finish();
+}
+
 /// Once per round of a worker.
 fn snapshot(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("snapshot");
@@ -64,5 +101,5 @@ fn snapshot(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, counters, snapshot, load);
+criterion_group!(benches, counters, snapshot, load, edits);
 criterion_main!(benches);

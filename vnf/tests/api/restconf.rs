@@ -101,6 +101,17 @@ fn depth_content_and_pages() {
     assert_eq!(keys(&entries(&instance, "?limit=2")), ["2001:db8:b4::1", "2001:db8:b4::2"]);
     assert_eq!(keys(&entries(&instance, "?limit=2&offset=2")), ["2001:db8:b4::3"]);
     assert!(entries(&instance, "?offset=3").is_empty());
+    let first = &entries(&instance, "?limit=1")[0];
+    let (address, psid) = (&first["binding-ipv4-addr"], &first["port-set"]["psid"]);
+    let after = format!("?after={},{psid}", address.as_str().unwrap());
+    assert_eq!(keys(&entries(&instance, &after)), ["2001:db8:b4::2", "2001:db8:b4::3"]);
+    assert_eq!(keys(&entries(&instance, &format!("{after}&limit=1"))), ["2001:db8:b4::2"]);
+    assert_eq!(keys(&entries(&instance, &format!("{after}&offset=1"))), ["2001:db8:b4::3"]);
+    assert!(entries(&instance, "?after=255.255.255.255,65535").is_empty());
+    for wrong in ["203.0.113.7", "203.0.113.7,65536", "2001:db8::1,0", ""] {
+        let path = format!("{}/binding-entry?after={wrong}", table());
+        assert_eq!(instance.unix("GET", &path).status, 400, "{wrong}");
+    }
     let all = instance.unix("GET", "/restconf/data?content=config").expect(200).json();
     let all = &all["ietf-restconf:data"];
     assert_eq!(all["lwaftr:softwires"]["softwire"].as_array().unwrap().len(), 5);

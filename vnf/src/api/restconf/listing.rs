@@ -15,8 +15,11 @@ use super::tree::mark;
 use crate::control::{Control, ControlError, Editor};
 use crate::softwire::Softwire;
 
-/// Softwires that are looked at for one part.
+/// Entries of one part.
 const PART: usize = 2_000;
+
+/// Softwires that are looked at for one part: the table is held as long as that takes.
+const LOOKED_AT: usize = 20_000;
 
 /// A list being sent.
 struct List {
@@ -99,7 +102,7 @@ impl Piece {
             node,
             query: *query,
             level,
-            last: None,
+            last: query.after,
             skip: query.offset,
             left: query.limit.unwrap_or(usize::MAX),
             first: true,
@@ -119,20 +122,14 @@ impl List {
         if self.level >= self.query.depth || self.left == 0 {
             return Ok((String::new(), true));
         }
-        let (last, listed) = (self.last, self.listed);
-        let part = self.control.read(move |editor| part_after(editor, listed, last)).await?;
-        let Some(&(end, _)) = part.last() else { return Ok((String::new(), true)) };
-        self.last = Some((end.ipv4, end.port_set.psid()));
+        let (last, listed, skip, most) = (self.last, self.listed, self.skip, self.left.min(PART));
+        let work = move |editor: &Editor| part_after(editor, listed, last, (skip, most));
+        let Part { entries, skipped, end } = self.control.read(work).await?;
+        let Some(end) = end else { return Ok((String::new(), true)) };
+        self.last = Some(end);
+        self.skip -= skipped;
         let mut text = String::new();
-        let entries = part.into_iter().filter_map(|(softwire, entry)| Some((softwire, entry?)));
-        for (_, entry) in entries {
-            if self.skip > 0 {
-                self.skip -= 1;
-                continue;
-            }
-            if self.left == 0 {
-                break;
-            }
+        for entry in entries {
             let keys = match self.node.kind {
                 Kind::Entries(_, keys) => keys,
                 _ => &[],
@@ -151,25 +148,46 @@ impl List {
     }
 }
 
-/// The softwires after this address and PSID, each with its entry if the list has it.
+/// A part of a list.
+#[derive(Default)]
+struct Part {
+    entries: Vec<Value>,
+    /// Entries before them that were left out.
+    skipped: usize,
+    /// The last address and PSID that was looked at; none: there are no more.
+    end: Option<(Ipv4Addr, u16)>,
+}
+
+/// What comes after this address and PSID: at first so many entries are left out, which costs little,
+/// then there are at most so many.
 fn part_after(
     editor: &Editor,
     listed: Listed,
     last: Option<(Ipv4Addr, u16)>,
-) -> Vec<(Softwire, Option<Value>)> {
+    (skip, most): (usize, usize),
+) -> Part {
     let first = last.map_or(Ipv4Addr::UNSPECIFIED, |(ipv4, _)| ipv4);
-    let is_new = |softwire: &Softwire| {
-        last.is_none_or(|last| (softwire.ipv4, softwire.port_set.psid()) > last)
-    };
+    let position = |softwire: &Softwire| (softwire.ipv4, softwire.port_set.psid());
+    let is_new = |softwire: &Softwire| last.is_none_or(|last| position(softwire) > last);
     let table = editor.publisher().table();
     let tally = |softwire: &Softwire| {
         (listed == Listed::Softwires && table.counts())
             .then(|| table.tally(softwire).unwrap_or_default())
     };
-    let some = table.softwires_from(first).filter(is_new).take(PART);
-    some.map(|softwire| {
-        let listed_here = is_listed(listed, editor, &softwire);
-        (softwire, listed_here.then(|| entry(listed, &softwire, tally(&softwire))))
-    })
-    .collect()
+    let mut part = Part::default();
+    for softwire in table.softwires_from(first).filter(is_new).take(LOOKED_AT) {
+        part.end = Some(position(&softwire));
+        if !is_listed(listed, editor, &softwire) {
+            continue;
+        }
+        if part.skipped < skip {
+            part.skipped += 1;
+            continue;
+        }
+        part.entries.push(entry(listed, &softwire, tally(&softwire)));
+        if part.entries.len() == most {
+            break;
+        }
+    }
+    part
 }

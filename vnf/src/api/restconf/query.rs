@@ -1,6 +1,8 @@
 //! Query parameters of a request for data (RFC 8040 section 4.8), and what they leave of it.
 //!
-//! `limit` and `offset` are an extension of ours: a page of a list.
+//! `limit`, `offset` and `after` are an extension of ours: a page of a list.
+
+use std::net::Ipv4Addr;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -27,20 +29,29 @@ pub(super) struct Query {
     pub(super) limit: Option<usize>,
     /// Entries that are left out before.
     pub(super) offset: usize,
+    /// The list begins behind this address and PSID.
+    pub(super) after: Option<(Ipv4Addr, u16)>,
     /// Remove as many softwires as the request says.
     pub(super) force: bool,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { depth: usize::MAX, content: Content::All, limit: None, offset: 0, force: false }
+        Self {
+            depth: usize::MAX,
+            content: Content::All,
+            limit: None,
+            offset: 0,
+            after: None,
+            force: false,
+        }
     }
 }
 
 impl Query {
     /// Those of a request that reads.
     pub(super) fn of_get(text: Option<&str>) -> Result<Self, ApiError> {
-        Self::parse(text, &["depth", "content", "limit", "offset", "with-defaults"])
+        Self::parse(text, &["depth", "content", "limit", "offset", "after", "with-defaults"])
     }
 
     /// Those of a request that changes something.
@@ -84,6 +95,13 @@ impl Query {
                 ("with-defaults", _) => return Err(wrong("report-all is what there is")),
                 ("limit", _) => query.limit = Some(number(1)?),
                 ("offset", _) => query.offset = number(0)?,
+                ("after", _) => {
+                    let position = value.split_once(',').and_then(|(address, psid)| {
+                        Some((address.parse().ok()?, psid.parse().ok()?))
+                    });
+                    let what = "the IPv4 address and PSID of a softwire, like 203.0.113.7,3";
+                    query.after = Some(position.ok_or_else(|| wrong(what))?);
+                }
                 ("force", "true") => query.force = true,
                 _ => return Err(wrong("true")),
             }
@@ -93,7 +111,7 @@ impl Query {
 
     /// True when a page of a list is wanted.
     pub(super) fn pages(&self) -> bool {
-        self.limit.is_some() || self.offset > 0
+        self.limit.is_some() || self.offset > 0 || self.after.is_some()
     }
 }
 
