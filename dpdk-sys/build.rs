@@ -56,6 +56,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_allmulticast_enable",
     "rte_eth_link_get_nowait",
     "rte_eth_stats_get",
+    "rte_eth_rx_queue_count",
     // packets
     "rte_eth_rx_burst",
     "rte_eth_tx_burst",

@@ -306,5 +306,5 @@ fn commands_in_documents_are_right() {
         }
     }
     assert!(wrong.is_empty(), "commands that do not exist:\n{}", wrong.join("\n"));
-    assert!(seen > 10, "only {seen} commands");
+    assert!(seen > 30, "only {seen} commands");
 }

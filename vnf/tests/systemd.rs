@@ -228,6 +228,7 @@ time.sleep(60)
         service.wait_for("STOPPING=1");
         assert!(service.lwaftr(&["status"]), "it still answers");
         assert!(service.process.wait().unwrap().success(), "{}", service.log());
+        assert!(service.log().contains("drained: not ready from now on"), "{}", service.log());
         let took = told.elapsed();
         assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(20), "{took:?}");
     }

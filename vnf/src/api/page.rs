@@ -83,7 +83,6 @@ async fn figures(handle: &Handle, latest: &Latest) -> Result<Response, ApiError>
 async fn look(handle: &Handle) -> Result<Value, ApiError> {
     let control = &handle.control;
     let mut stats = without_examples(control.stats());
-    let alarms = stats["alarms"].take();
     if let Some(stats) = stats.as_object_mut() {
         stats.retain(|name, _| name == "interfaces");
     }
@@ -99,10 +98,19 @@ async fn look(handle: &Handle) -> Result<Value, ApiError> {
         "status": control.status().await?,
         "stats": stats,
         "latency": {"bounds": bounds, "counts": counts},
-        "alarms": alarms,
+        "alarms": alarms(control.alarms()),
         "events": events(handle),
         "meanings": meanings,
     }))
+}
+
+/// Those that are raised, then the last ones that are over.
+fn alarms(mut known: Value) -> Vec<Value> {
+    let mut list = |name: &str, most| {
+        let listed = known[name].as_array_mut().map(std::mem::take).unwrap_or_default();
+        listed.into_iter().take(most)
+    };
+    list("alarms", usize::MAX).chain(list("over", EVENTS)).collect()
 }
 
 /// The last changes, the newest first, without who made them: that is for those who may inspect.

@@ -65,14 +65,15 @@ impl Ring {
         self.published.load(Relaxed)
     }
 
-    /// Writes a frame's first `snap` bytes at `next`, which moves on; `None`, and it is counted as
+    /// Writes the first `snap` bytes of a frame, of which the start and the length are given, at `next`,
+    /// which moves on; `None`, and it is counted as
     /// lost, when there is no room. For the worker.
     pub(crate) fn write(
         &self,
         next: &mut u64,
         time: u64,
         (side, event): (Side, Event),
-        frame: &[u8],
+        (frame, length): (&[u8], usize),
         snap: u32,
     ) -> Option<Position> {
         let kept = frame.get(..snap as usize).unwrap_or(frame);
@@ -83,7 +84,7 @@ impl Ring {
             return None;
         }
         let start = *next;
-        let (length, kept_len) = (frame.len() as u32, kept.len() as u32);
+        let (length, kept_len) = (length as u32, kept.len() as u32);
         let header = Header { time, length, kept: kept_len, side, event };
         let mut at = start;
         for word in header.words() {
@@ -163,7 +164,7 @@ mod tests {
         let mut next = ring.end();
         for length in [0_u8, 1, 7, 8, 9, 60] {
             let frame: Vec<u8> = (0..length).collect();
-            assert!(ring.write(&mut next, 5, CAME, &frame, 32).is_some());
+            assert!(ring.write(&mut next, 5, CAME, (&frame, frame.len()), 32).is_some());
         }
         assert_eq!(take(&ring), []);
         ring.publish(next);
@@ -177,7 +178,7 @@ mod tests {
     fn what_is_not_published_can_be_amended() {
         let ring = Ring::new(1 << 12);
         let mut next = ring.end();
-        let position = ring.write(&mut next, 5, CAME, &[1, 2, 3], 60).unwrap();
+        let position = ring.write(&mut next, 5, CAME, (&[1, 2, 3], 3), 60).unwrap();
         let dropped = Event::Dropped(DropReason::TooBig);
         ring.amend(position, Side::External, dropped);
         ring.publish(next);
@@ -189,12 +190,12 @@ mod tests {
     fn a_full_ring_loses_frames_counts_them_and_goes_on() {
         let ring = Ring::new(512);
         let mut next = ring.end();
-        let fits = (0..10).filter(|_| ring.write(&mut next, 5, CAME, &[9; 64], 64).is_some());
+        let fits = (0..10).filter(|_| ring.write(&mut next, 5, CAME, (&[9; 64], 64), 64).is_some());
         assert_eq!(fits.count(), 5, "64 words, 11 a frame");
         assert_eq!(ring.lost(), 5);
         ring.publish(next);
         assert_eq!(take(&ring).len(), 5);
-        assert!(ring.write(&mut next, 5, CAME, &[9; 64], 64).is_some());
+        assert!(ring.write(&mut next, 5, CAME, (&[9; 64], 64), 64).is_some());
     }
 
     #[test]
@@ -206,7 +207,7 @@ mod tests {
                 let mut next = ring.end();
                 for number in 0..100_000_u64 {
                     let frame = number.to_be_bytes().repeat(1 + number as usize % 9);
-                    ring.write(&mut next, number, CAME, &frame, 1_000);
+                    ring.write(&mut next, number, CAME, (&frame, frame.len()), 1_000);
                     if number % 3 == 0 {
                         ring.publish(next);
                     }

@@ -255,6 +255,10 @@ impl Config {
             own_ipv4: &self.own_ipv4,
             own_ipv6: &self.own_ipv6,
             several_per_b4: self.softwires.several_per_b4,
+            most: match self.softwires.max_softwires {
+                0 => usize::MAX,
+                most => most as usize,
+            },
         }
     }
 

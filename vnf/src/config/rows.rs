@@ -151,7 +151,9 @@ impl Rows {
         if config.softwires.br_addresses.is_empty() || !reader.is_right("softwires.br-addresses") {
             return None;
         }
-        match TableWriter::build(&self.softwires, &config.rules()) {
+        let workers = if config.softwires.counters { config.workers.number() } else { 0 };
+        let built = TableWriter::build(&self.softwires, &config.rules());
+        match built.and_then(|writer| writer.counting(workers)) {
             Ok(writer) => {
                 self.warn_well_known_ports(reader);
                 self.warn_martians(&config.policy, reader);
@@ -159,8 +161,7 @@ impl Rows {
                 if self.softwires.is_empty() {
                     reader.warn("softwires", "there are no softwires: nothing is forwarded");
                 }
-                let workers = if config.softwires.counters { config.workers.number() } else { 0 };
-                Some(writer.counting(workers))
+                Some(writer)
             }
             Err(errors) => {
                 for error in errors.iter().take(DESCRIBED) {
@@ -173,9 +174,21 @@ impl Rows {
     }
 
     fn error(&self, RowError { row, problem }: &RowError) -> ConfigError {
+        if matches!(problem, RowProblem::NoRoom { .. }) {
+            return ConfigError {
+                file: Arc::clone(&self.config_file),
+                line: 0,
+                key: "softwires".to_owned(),
+                problem: problem.to_string(),
+            };
+        }
         let (file, line) = self.place(*row);
         let column = match problem {
-            RowProblem::Duplicate { .. } | RowProblem::AddressIsOurs(_) | RowProblem::NotThere => 0,
+            RowProblem::Duplicate { .. }
+            | RowProblem::AddressIsOurs(_)
+            | RowProblem::NotThere
+            | RowProblem::TooMany { .. }
+            | RowProblem::NoRoom { .. } => 0,
             RowProblem::Layout { .. } | RowProblem::TooSparse { .. } => 2,
             RowProblem::B4Twice { .. } | RowProblem::BadB4(..) | RowProblem::B4IsOurs(_) => 4,
             RowProblem::BrNotOurs(_) => 5,

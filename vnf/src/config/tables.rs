@@ -226,6 +226,8 @@ pub struct SoftwiresConfig {
     pub br_addresses: Vec<Ipv6Addr>,
     /// One B4 may have several softwires.
     pub several_per_b4: bool,
+    /// At most so many softwires; 0 for as many as there is memory for.
+    pub max_softwires: u32,
     /// A reload that removes more per cent of the softwires than this needs `--force`.
     pub max_removal: u8,
     /// Single softwires added and removed at run time survive a restart.
@@ -242,6 +244,7 @@ impl Default for SoftwiresConfig {
             file: None,
             br_addresses: Vec::new(),
             several_per_b4: false,
+            max_softwires: 0,
             max_removal: 10,
             persist: true,
             retention: 30,
@@ -258,6 +261,7 @@ impl Table for SoftwiresConfig {
             "br-addresses" REQUIRED br_addresses = List(Parsed);
             "file" OPTIONAL file = Maybe(Words("the path of a table file, like \"softwires.csv\""));
             "several-per-b4" OPTIONAL several_per_b4 = Boolean;
+            "max-softwires" OPTIONAL max_softwires = Integer(0, u32::MAX);
             "max-removal" OPTIONAL max_removal = Integer(0, 100);
             "persist" FIXED persist = Boolean;
             "retention" OPTIONAL retention = Integer(0, 3650);

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::durable;
 use super::error::{ControlError, ErrorKind};
 
 /// How large the file becomes, in bytes.
@@ -137,13 +138,14 @@ impl Audit {
         if written.is_err() {
             file.set_len(end)?;
         }
+        let written = written.and_then(|()| file.sync_data());
         *slot = Some(file);
         written
     }
 
     fn open(&self) -> io::Result<File> {
         if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
+            durable::create_directory(directory)?;
         }
         OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path)
     }

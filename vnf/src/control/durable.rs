@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Replaces what a file holds, or makes it: written aside, synced, renamed. Where there is a link,
@@ -34,6 +34,29 @@ pub(super) fn replace(
     sync_directory(&path)
 }
 
+/// Makes a directory for what an instance keeps, and what is missing above it, so that they survive a
+/// power failure. Who had which address is nobody else's business.
+pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory_of(directory);
+    create_directory(above)?;
+    match fs::DirBuilder::new().mode(0o750).create(directory) {
+        // Another instance was faster.
+        Err(_) if directory.is_dir() => {}
+        created => created?,
+    }
+    File::open(above)?.sync_all()
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Takes a file away; that it is not there is well.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -44,10 +67,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+    File::open(directory_of(path))?.sync_all()
 }
 
 fn aside(path: &Path) -> PathBuf {
@@ -61,6 +81,18 @@ mod tests {
     use super::*;
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn what_an_instance_keeps_is_not_for_everybody() {
+        let above = tempfile::tempdir().unwrap();
+        let directory = above.path().join("state/history");
+        create_directory(&directory).unwrap();
+        create_directory(&directory).unwrap();
+        for directory in [directory.as_path(), directory.parent().unwrap()] {
+            let mode = fs::metadata(directory).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777 & !0o750, 0, "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_or_stays() {

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
@@ -52,7 +53,7 @@ pub struct Editor {
     /// The last change, to be taken back.
     pub(super) undo: Option<Undo>,
     /// Softwires that have ended by themselves.
-    pub(super) ended: u64,
+    pub(super) ended: Arc<AtomicU64>,
     version: u64,
     /// When the table became what it is.
     modified: Timestamp,
@@ -129,7 +130,7 @@ impl Editor {
             leases: Arc::new(RwLock::new(leases)),
             history,
             undo: None,
-            ended,
+            ended: Arc::new(ended.into()),
             version,
             events: channel(),
             state,

@@ -2,6 +2,7 @@
 //! allocated). The files and the journal keep them; that they have ended follows from the time.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 
 use jiff::Timestamp;
 
@@ -79,7 +80,7 @@ impl Editor {
         self.publisher
             .edit(&edits, &config.rules(), larger)
             .map_err(|errors| ControlError::internal(format!("{errors:?}")))?;
-        self.ended += keys.len() as u64;
+        self.ended.fetch_add(keys.len() as u64, Relaxed);
         {
             let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
             for key in &keys {

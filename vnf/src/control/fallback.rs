@@ -53,7 +53,7 @@ pub(super) fn write(
     let mut head = serde_json::to_vec(&head)?;
     head.push(b'\n');
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        durable::create_directory(directory)?;
     }
     durable::replace(path, |out| {
         out.write_all(&head)?;

@@ -17,9 +17,9 @@
 //! noticed. What a table was at some time is found by taking back all that came later.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -90,7 +90,11 @@ impl History {
         days: u16,
         table: impl Iterator<Item = Binding>,
     ) -> io::Result<(Self, Vec<Change>)> {
-        fs::create_dir_all(directory)?;
+        durable::create_directory(directory)?;
+        // Earlier versions let everybody look.
+        if fs::metadata(directory)?.mode() & 0o007 != 0 {
+            fs::set_permissions(directory, Permissions::from_mode(0o750))?;
+        }
         let begun = directory.join("begin");
         let mut lock = OpenOptions::new();
         let lock =

@@ -14,12 +14,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, ChangeRow, Changes};
+use super::durable::{create_directory, directory_of};
 
 /// The format's version.
 const VERSION: u32 = 1;
@@ -219,28 +220,6 @@ impl Journal {
         }
         Ok(())
     }
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Creates a directory, and what is missing above it, so that they survive a power failure.
-fn create_directory(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let above = directory_of(directory);
-    create_directory(above)?;
-    match fs::DirBuilder::new().mode(0o755).create(directory) {
-        // Another instance was faster.
-        Err(_) if directory.is_dir() => {}
-        created => created?,
-    }
-    File::open(above)?.sync_all()
 }
 
 fn open(path: &Path) -> io::Result<File> {

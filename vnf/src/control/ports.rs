@@ -8,11 +8,11 @@ use super::state::{ReadPools, ReadPorts};
 use crate::config::{Config, DESCRIPTORS, Idle as IdleKey};
 use crate::dpdk::{
     Device, DpdkError, DpdkPool, Eal, Link, Mempool, Pools, Port, PortConfig, PortMonitor,
-    QueuePair, RxQueue, Started, Stopped, TxQueue,
+    QueuePair, Ring, RxQueue, Started, Stopped, TxQueue,
 };
 use crate::frame::plan::PoolPlan;
 use crate::side::Side;
-use crate::telemetry::{LinkStatus, PoolStats, PortStats};
+use crate::telemetry::{LinkStatus, PoolStats, PortStats, RingStatus};
 use crate::wire::MacAddr;
 use crate::worker::{self, Idle};
 
@@ -201,6 +201,9 @@ pub(super) fn reader(monitors: [PortMonitor; 2]) -> ReadPorts {
                 tx_errors: reading.tx_errors,
                 offloads: reading.offloads.names(),
                 link: Some(LinkStatus { up, megabits }),
+                rx_ring: reading
+                    .rx_ring
+                    .map(|Ring { size, fullest }| RingStatus { size: size.into(), fullest }),
             }
         })
     })

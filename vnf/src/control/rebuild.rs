@@ -49,13 +49,14 @@ pub(super) fn rebuilt(
             added.push(number);
         }
     }
-    let built = TableWriter::build(&softwires, rules).map_err(|mut errors| {
+    let built =
+        TableWriter::build(&softwires, rules).and_then(|built| built.counting(counting_workers));
+    built.map_err(|mut errors| {
         for error in &mut errors {
             // The table's own rows were good without the batch, whose last edit stands for it all.
             let edit = error.row.checked_sub(kept).and_then(|row| added.get(row));
             error.row = edit.copied().unwrap_or(edits.len().saturating_sub(1));
         }
         errors
-    })?;
-    Ok(built.counting(counting_workers))
+    })
 }

@@ -1,6 +1,7 @@
 //! What the control plane knows and may do, behind one handle that every connection shares.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -88,6 +89,8 @@ pub struct Control {
     /// The editor's, to be read while it works.
     config: ArcSwap<Config>,
     leases: Arc<RwLock<Leases>>,
+    /// Softwires that have ended by themselves.
+    pub(super) ended: Arc<AtomicU64>,
     events: broadcast::Sender<Arc<Event>>,
     pub(super) counters: Vec<Arc<WorkerCounters>>,
     latency: tokio::sync::Mutex<Vec<LatencyReader>>,
@@ -125,6 +128,7 @@ impl Control {
             snapshots: Arc::clone(editor.publisher().snapshots()),
             config: ArcSwap::new(Arc::clone(editor.config())),
             leases: Arc::clone(&editor.leases),
+            ended: Arc::clone(&editor.ended),
             events: editor.events_sender(),
             editor: Arc::new(Mutex::new(editor)),
             counters,
@@ -515,6 +519,7 @@ impl Control {
         for (worker, (_, progress)) in each.zip(&self.workers) {
             worker["busy-seconds"] = (progress.busy() as f64 / 1e9).into();
         }
+        stats["softwires-ended"] = self.ended.load(Relaxed).into();
         self.watch_over();
         let next_hops = Side::BOTH.map(|side| snapshot.next_hops(side));
         add_links(&mut stats, self.monitor.raised(), next_hops);
@@ -576,7 +581,7 @@ impl Control {
                 "edits": editor.journalled(),
                 "table-version": editor.version(),
                 "with-end": editor.leases().len(),
-                "ended": editor.ended,
+                "ended": editor.ended.load(Relaxed),
             });
             if let Some(waiting) = editor.unconfirmed() {
                 status["unconfirmed"] = waiting.into();

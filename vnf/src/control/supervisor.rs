@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::Notify;
 
+use super::actor::Actor;
 use super::cpus::{self, Cpus};
 use super::crew::Crew;
 use super::editor::Editor;
@@ -28,6 +29,7 @@ use super::service::Service;
 use super::socket::Socket;
 use super::state::{Control, Instruments};
 use super::systemd;
+use super::well_being::DRAIN_GRACE;
 use crate::config::{self, Config};
 use crate::dpdk::{Eal, EalConfig, Hugepages, leave_captures};
 use crate::frame::plan::PoolPlan;
@@ -151,8 +153,8 @@ fn start_dpdk(config: &Config, cpus: &Cpus) -> Result<Eal, ControlError> {
     Ok(eal)
 }
 
-/// Waits for SIGTERM, SIGINT, or the end of a worker. After SIGTERM, packets are carried for as
-/// long as the configuration says: routers may need that to turn away.
+/// Waits for SIGTERM, SIGINT, or the end of a worker. After SIGTERM it is not ready any more, and
+/// packets are carried for as long as the configuration says: routers may need that to turn away.
 async fn told_to_stop(
     mut terminate: Signal,
     mut interrupt: Signal,
@@ -175,6 +177,11 @@ async fn told_to_stop(
     };
     systemd::stopping("stopping");
     if grace > 0 {
+        if !control.health().draining {
+            // Half of the time for routers that ask, half for those that have to miss our answers.
+            let until_silence = DRAIN_GRACE.min(Duration::from_secs(grace.into()) / 2);
+            control.drain(&Actor::signal(), until_silence);
+        }
         tracing::info!("packets are carried for {grace} s more; another signal stops at once");
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(grace.into())) => {}

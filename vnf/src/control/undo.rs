@@ -270,14 +270,15 @@ impl Editor {
             .map_err(|error| cannot_prepare(&error))?;
         }
         let softwires: Vec<Softwire> = all.iter().map(|binding| binding.softwire).collect();
-        let writer = TableWriter::build(&softwires, &config.rules())
-            .map_err(|errors| ControlError::internal(format!("cannot be restored: {errors:?}")))?;
         let workers = if config.softwires.counters { config.workers.number() } else { 0 };
+        let writer = TableWriter::build(&softwires, &config.rules())
+            .and_then(|writer| writer.counting(workers))
+            .map_err(|errors| ControlError::internal(format!("cannot be restored: {errors:?}")))?;
         let mut leases = Leases::default();
         for binding in &all {
             leases.set(key(binding), binding.until);
         }
-        self.replace_all(order, Arc::clone(config), (writer.counting(workers), leases), edits)
+        self.replace_all(order, Arc::clone(config), (writer, leases), edits)
     }
 
     /// Publishes another configuration with its table.

@@ -1,6 +1,7 @@
 //! How the instance is, by itself and for those who ask: alarms, health, drain, metrics.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -96,10 +97,12 @@ impl Control {
     /// Everything for Prometheus, in its text format 0.0.4; see docs/metrics.md.
     pub async fn metrics(&self) -> Result<String, ControlError> {
         let latency = self.latency().await;
-        let asked = self.with_editor(|editor| {
+        let ended = self.ended.load(Relaxed);
+        let asked = self.with_editor(move |editor| {
             let publisher = editor.publisher();
             let table = TableReading {
                 softwires: publisher.table().len(),
+                ended,
                 bytes: publisher.writer().memory(),
                 changed: Some(publisher.changed()),
                 edits: editor.journalled(),

@@ -54,7 +54,7 @@ pub use eal::{Eal, EalConfig, Hugepages, Memory, version};
 pub use error::DpdkError;
 pub use mbuf::Mbuf;
 pub use mempool::{DpdkPool, Mempool, Pools};
-pub use monitor::{Link, PortMonitor, PortReading};
+pub use monitor::{Link, PortMonitor, PortReading, Ring};
 pub use offloads::{Offers, Offloads};
 pub use port::{Port, PortConfig, Started, StillInUse, Stopped};
 pub use queue::{QueuePair, RxQueue, TxQueue};

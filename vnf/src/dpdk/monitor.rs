@@ -24,10 +24,21 @@ pub struct PortReading {
     pub rx_errors: u64,
     /// Frames the port accepted and did not send.
     pub tx_errors: u64,
+    /// Its receive rings, where the driver can say how full they are.
+    pub rx_ring: Option<Ring>,
     /// The link.
     pub link: Link,
     /// What it does of a packet's work.
     pub offloads: Offloads,
+}
+
+/// A port's receive rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ring {
+    /// Descriptors of each.
+    pub size: u16,
+    /// Frames that wait in the fullest.
+    pub fullest: u32,
 }
 
 /// The state of a link.
@@ -66,8 +77,22 @@ impl PortMonitor {
             rx_nombuf: stats.rx_nombuf,
             rx_errors: stats.ierrors,
             tx_errors: stats.oerrors + shared.too_long.load(Ordering::Relaxed),
+            rx_ring: rx_ring(&shared),
             link: Link { up: up && interface_up, megabits: known.then_some(link.link_speed) },
             offloads: shared.offloads,
         })
     }
+}
+
+/// How full the receive rings are; `None` where the driver cannot tell, and while the port is stopped.
+fn rx_ring(shared: &Shared) -> Option<Ring> {
+    let mut fullest = 0;
+    for queue in 0..shared.queues() {
+        // SAFETY: the port is open as long as `shared`, which has so many queues. The call looks at
+        // the ring's state, which the worker that polls it changes meanwhile, and changes nothing:
+        // what it says is of one moment. A stopped port has no such call, and it fails.
+        let waiting = unsafe { dpdk_sys::rte_eth_rx_queue_count(shared.device.id(), queue) };
+        fullest = fullest.max(u32::try_from(waiting).ok()?);
+    }
+    Some(Ring { size: shared.rx_descriptors(), fullest })
 }

@@ -105,6 +105,7 @@ pub(super) struct Shared {
     // Closed, by being dropped, before the pools are.
     pub(super) device: Device,
     pub(super) pools: Pools,
+    /// With the descriptors that the port chose.
     config: PortConfig,
     /// The longest frame the driver can be given, if it would not notice a longer one.
     pub(super) longest: Option<u16>,
@@ -117,6 +118,15 @@ impl Shared {
     /// DPDK wants one control call at a time per port.
     pub(super) fn control(&self) -> MutexGuard<'_, ()> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn queues(&self) -> u16 {
+        self.config.queues
+    }
+
+    /// Descriptors of each receive queue.
+    pub(super) fn rx_descriptors(&self) -> u16 {
+        self.config.rx_descriptors
     }
 
     pub(super) fn count_too_long(&self, frames: usize) {
@@ -158,7 +168,7 @@ impl Device {
             });
         }
         let offloads = self.info().offers.wanted(config.queues);
-        self.set_up(config, most.min(self.info().max_mtu), offloads, pools)?;
+        let rx_descriptors = self.set_up(config, most.min(self.info().max_mtu), offloads, pools)?;
         if sends_through_umem {
             // Its close forgets what lies in the kernel's rings.
             pools.small.expect_kept();
@@ -166,7 +176,7 @@ impl Device {
         let shared = Shared {
             device: self,
             pools: pools.clone(),
-            config: *config,
+            config: PortConfig { rx_descriptors, ..*config },
             // It copies a frame from another pool into a small buffer without looking at its length.
             longest: sends_through_umem.then_some(SMALL_ROOM),
             too_long: AtomicU64::new(0),
@@ -210,7 +220,7 @@ impl Device {
         most: u16,
         offloads: Offloads,
         pools: &Pools,
-    ) -> Result<(), DpdkError> {
+    ) -> Result<u16, DpdkError> {
         let id = self.id();
         let can = self.raw_info();
         let scatter = u64::from(dpdk_sys::RTE_ETH_RX_OFFLOAD_SCATTER) & can.rx_offload_capa;
@@ -248,7 +258,7 @@ impl Device {
                 setup_step(self, "making a transmit queue", returned)?;
             }
         }
-        Ok(())
+        Ok(rx)
     }
 }
 

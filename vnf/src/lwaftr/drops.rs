@@ -1,5 +1,6 @@
 //! Counting what is dropped (A1), with an example of each reason (A2).
 
+use super::tap::Tap;
 use crate::side::Side;
 use crate::telemetry::{DropReason, Examples, InterfaceCounters, WorkerCounters};
 
@@ -9,6 +10,8 @@ pub(super) struct Drops<'a> {
     pub(super) counters: &'a InterfaceCounters,
     examples: &'a Examples,
     exemplified: &'a mut Exemplified,
+    /// Who wants to see them.
+    pub(super) tap: &'a mut Tap,
     side: Side,
 }
 
@@ -18,9 +21,10 @@ impl<'a> Drops<'a> {
         side: Side,
         counters: &'a WorkerCounters,
         exemplified: &'a mut Exemplified,
+        tap: &'a mut Tap,
     ) -> Self {
         let (examples, counters) = (counters.examples(side), counters.of(side));
-        Self { counters, examples, exemplified, side }
+        Self { counters, examples, exemplified, tap, side }
     }
 
     /// Counts dropped frames and their bytes. The first of a reason in a burst is kept as an

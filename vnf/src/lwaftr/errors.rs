@@ -174,7 +174,7 @@ impl<P: FramePool> Relay<P> {
         message.get_mut(icmpv4::HEADER..)?.get_mut(..quoted.len())?.copy_from_slice(quoted);
         let (kind, code, last) = error.fields();
         icmpv4::write_error(message, kind, code, last);
-        self.out[side.index()].push(frame, Fate::Originated, Received::default()).ok()
+        self.send_error(side, frame, Fate::Icmpv4Error)
     }
 
     /// Says in ICMPv6 that a packet to `from`, an address of ours, was refused. `about` is that
@@ -235,6 +235,11 @@ impl<P: FramePool> Relay<P> {
         message.get_mut(4..icmpv6::HEADER)?.copy_from_slice(&last.to_be_bytes());
         message.get_mut(icmpv6::HEADER..)?.get_mut(..quoted.len())?.copy_from_slice(quoted);
         icmpv6::write(message, kind, code, from.into(), to.into());
-        self.out[Side::Internal.index()].push(frame, Fate::Originated, Received::default()).ok()
+        self.send_error(Side::Internal, frame, Fate::Icmpv6Error)
+    }
+
+    fn send_error(&mut self, side: Side, frame: P::Frame, fate: Fate) -> Option<()> {
+        let received = Received { len: frame.bytes().len() as u32, since: None };
+        self.out[side.index()].push(frame, fate, received).ok()
     }
 }

@@ -7,7 +7,7 @@ use super::fragment_ports::MOST_WAITING;
 use super::held::MOST_HELD;
 use crate::frame::{Frame, TX_BURST, TxBurst, TxQueue};
 use crate::side::Side;
-use crate::telemetry::{DropReason, WorkerCounters};
+use crate::telemetry::{DropReason, InterfaceCounters, WorkerCounters};
 
 /// What a frame to be sent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,17 +21,29 @@ pub(super) enum Fate {
     Hairpinned,
     /// A received frame made an answer.
     Answered,
-    /// Ours.
+    /// Ours: an ICMPv4 error.
+    Icmpv4Error,
+    /// Ours: an ICMPv6 error.
+    Icmpv6Error,
+    /// Ours, of another kind.
     Originated,
 }
 
 impl Fate {
+    /// How many there are.
+    const COUNT: usize = 7;
+
+    /// The relay made it, without there being a frame that it tells of.
+    pub(super) fn is_originated(self) -> bool {
+        matches!(self, Self::Icmpv4Error | Self::Icmpv6Error | Self::Originated)
+    }
+
     /// The interface whose frame it tells of, if it tells of one, when it leaves by `side`.
     fn received_on(self, side: Side) -> Option<Side> {
         match self {
             Self::Forwarded => Some(side.other()),
             Self::Hairpinned | Self::Answered => Some(side),
-            Self::Piece | Self::Originated => None,
+            Self::Piece | Self::Icmpv4Error | Self::Icmpv6Error | Self::Originated => None,
         }
     }
 }
@@ -40,6 +52,7 @@ impl Fate {
 #[derive(Debug, Clone, Copy, Default)]
 struct Origin {
     fate: Fate,
+    /// Of the frame that was received; of an ICMP error, its own.
     received_len: u32,
 }
 
@@ -70,7 +83,7 @@ pub(super) struct Outbox<F> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     /// By [`Fate`].
-    frames: [u64; 5],
+    frames: [u64; Fate::COUNT],
     bytes: u64,
 }
 
@@ -176,7 +189,7 @@ impl<F: Frame> Outbox<F> {
             }
         }
         self.frames.clear();
-        let [forwarded, pieces, hairpinned, answered, originated] = sent.frames;
+        let [forwarded, pieces, hairpinned, answered, icmpv4, icmpv6, others] = sent.frames;
         let here = counters.of(side);
         here.out_packets.add(sent.frames.iter().sum());
         here.out_bytes.add(sent.bytes);
@@ -184,7 +197,10 @@ impl<F: Frame> Outbox<F> {
         here.hairpinned.add(hairpinned);
         here.extra_fragments.add(pieces);
         here.answered.add(answered);
-        here.originated.add(originated);
+        here.originated.add(icmpv4 + icmpv6 + others);
+        if hairpinned + icmpv4 + icmpv6 > 0 {
+            count_closely(self.origins.get(..accepted).unwrap_or_default(), here);
+        }
         let mut in_time = Sent { forwarded, hairpinned };
         for (number, since) in self.late.drain(..).filter(|&(number, _)| number < accepted) {
             let _ = self.waits.try_push(since);
@@ -198,6 +214,25 @@ impl<F: Frame> Outbox<F> {
     }
 }
 
+/// Counts of frames that were sent what is worth knowing about the rarer ones.
+fn count_closely(sent: &[Origin], counters: &InterfaceCounters) {
+    for &Origin { fate, received_len } in sent {
+        let bytes = u64::from(received_len);
+        match fate {
+            Fate::Hairpinned => counters.hairpinned_bytes.add(bytes),
+            Fate::Icmpv4Error => {
+                counters.icmpv4_error_packets.add(1);
+                counters.icmpv4_error_bytes.add(bytes);
+            }
+            Fate::Icmpv6Error => {
+                counters.icmpv6_error_packets.add(1);
+                counters.icmpv6_error_bytes.add(bytes);
+            }
+            Fate::Forwarded | Fate::Piece | Fate::Answered | Fate::Originated => {}
+        }
+    }
+}
+
 /// Counts a frame that could not be sent.
 fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
     match origin.fate.received_on(side) {
@@ -205,7 +240,7 @@ fn count_refused(origin: Origin, side: Side, counters: &WorkerCounters) {
             let counter = &counters.of(side).drops[DropReason::TxFull.index()];
             counter.count(origin.received_len as usize);
         }
-        None if origin.fate == Fate::Originated => counters.of(side).suppressed_errors.add(1),
+        None if origin.fate.is_originated() => counters.of(side).suppressed_errors.add(1),
         // The last piece tells of its packet.
         None => {}
     }

@@ -76,7 +76,8 @@ impl<P: FramePool> Relay<P> {
             now: cx.now,
         };
         let limits = Limits::share(&cx.snapshot.settings.fragments, self.workers);
-        let mut drops = Drops::new(Side::Internal, &self.counters, &mut self.exemplified);
+        let mut drops =
+            Drops::new(Side::Internal, &self.counters, &mut self.exemplified, &mut self.tap);
         self.packets.add(id, &fragment, &arrival, &limits, &mut drops, &mut self.assembled)
     }
 
@@ -190,7 +191,8 @@ impl<P: FramePool> Relay<P> {
         let timeout = timeout(cx);
         let mut quote = [0; QUOTED];
         for _ in 0..MOST_EXPIRED {
-            let mut drops = Drops::new(Side::Internal, &self.counters, &mut self.exemplified);
+            let mut drops =
+                Drops::new(Side::Internal, &self.counters, &mut self.exemplified, &mut self.tap);
             match self.packets.expire(cx.now, timeout, &mut drops, &mut quote) {
                 None => break,
                 Some(None) => {}

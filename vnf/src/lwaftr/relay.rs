@@ -156,6 +156,10 @@ impl<P: FramePool> Relay<P> {
         if self.runs_timers {
             self.speak(&cx);
         }
+        // Fragments may have been given up.
+        if self.tap.is_on() {
+            self.tap.publish();
+        }
     }
 
     /// True when frames wait to be sent on this side.
@@ -334,6 +338,6 @@ impl<P: FramePool> Relay<P> {
     /// Where frames of one interface are counted that are dropped.
     #[inline]
     pub(super) fn drops(&mut self, side: Side) -> Drops<'_> {
-        Drops::new(side, &self.counters, &mut self.exemplified)
+        Drops::new(side, &self.counters, &mut self.exemplified, &mut self.tap)
     }
 }

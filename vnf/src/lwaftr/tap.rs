@@ -88,6 +88,17 @@ impl Tap {
 
     /// Writes a frame if it is wanted.
     fn write(&mut self, side: Side, event: Event, frame: &[u8]) -> Option<Position> {
+        self.write_start(side, event, frame, frame.len())
+    }
+
+    /// The same with the start of a frame of this length.
+    fn write_start(
+        &mut self,
+        side: Side,
+        event: Event,
+        frame: &[u8],
+        len: usize,
+    ) -> Option<Position> {
         let capture = self.capture.as_deref()?;
         let wanted = &capture.wanted;
         let belongs = wanted.softwires.as_ref().is_none_or(|softwires| belongs(softwires, frame));
@@ -95,7 +106,7 @@ impl Tap {
             return None;
         }
         let time = self.now.wrapping_add(self.epoch);
-        capture.ring.write(&mut self.next, time, (side, event), frame, wanted.snap_length)
+        capture.ring.write(&mut self.next, time, (side, event), (frame, len), wanted.snap_length)
     }
 
     /// A burst has been received, and nothing was done to it yet.
@@ -124,6 +135,13 @@ impl Tap {
     #[inline(never)]
     pub(super) fn dropped(&mut self, side: Side, reason: DropReason, frame: &[u8]) {
         self.end(side, Event::Dropped(reason), frame);
+    }
+
+    /// A fragment that waited is dropped: how its frame begins, and how long it was.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn given_up(&mut self, side: Side, reason: DropReason, start: &[u8], len: usize) {
+        self.write_start(side, Event::Dropped(reason), start, len);
     }
 
     #[cold]
@@ -158,7 +176,7 @@ impl<P: FramePool> Relay<P> {
                 Fate::Piece => Way::Fragment,
                 Fate::Hairpinned => Way::Hairpinned,
                 Fate::Answered => Way::Answer,
-                Fate::Originated => Way::Originated,
+                Fate::Icmpv4Error | Fate::Icmpv6Error | Fate::Originated => Way::Originated,
             };
             if let Some(position) = self.tap.write(side, Event::Sent(way), frame.bytes()) {
                 let _ = self.tap.leaving.try_push((number, position));

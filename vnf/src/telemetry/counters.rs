@@ -153,18 +153,30 @@ interface_counters! {
     forwarded = "forwarded-packets",
     /// Frames received here and sent back here, to another B4.
     hairpinned = "hairpinned-packets",
+    /// Bytes of frames received here and sent back here, to another B4.
+    hairpinned_bytes = "hairpinned-bytes",
     /// Frames received here that an answer went out for: ARP, NDP, echo.
     answered = "answered-packets",
     /// Frames that were for the relay itself and end here.
     consumed = "consumed-packets",
     /// Fragments that became part of a reassembled packet.
     absorbed = "absorbed-packets",
+    /// Bytes of fragments that became part of a reassembled packet.
+    absorbed_bytes = "absorbed-bytes",
     /// Packets put together from fragments.
     reassembled = "reassembled-packets",
     /// Frames waiting for a neighbour or a fragment.
     held = "held-packets",
     /// Frames sent here that the relay made: ICMP errors, ARP and NDP requests.
     originated = "originated-packets",
+    /// ICMPv4 errors sent here; on the internal interface those through a tunnel.
+    icmpv4_error_packets = "icmpv4-error-packets",
+    /// Bytes of the ICMPv4 errors sent here.
+    icmpv4_error_bytes = "icmpv4-error-bytes",
+    /// ICMPv6 errors sent here.
+    icmpv6_error_packets = "icmpv6-error-packets",
+    /// Bytes of the ICMPv6 errors sent here.
+    icmpv6_error_bytes = "icmpv6-error-bytes",
     /// Fragments sent here beyond the first of their packet.
     extra_fragments = "extra-fragments",
     /// Frames sent.

@@ -21,4 +21,4 @@ pub use metrics::{
     ConfigurationReading, HealthReading, PoolStats, Reading, TableReading, WorkerReading,
 };
 pub use reasons::{DropReason, IgnoreReason};
-pub use report::{LinkStatus, PortStats, add_links, stats_json, stats_text, totals};
+pub use report::{LinkStatus, PortStats, RingStatus, add_links, stats_json, stats_text, totals};

@@ -28,6 +28,17 @@ pub struct PortStats {
     pub offloads: &'static [&'static str],
     /// Its link, where there is one.
     pub link: Option<LinkStatus>,
+    /// Its receive rings, where the driver can say how full they are.
+    pub rx_ring: Option<RingStatus>,
+}
+
+/// How full a port's receive rings are: that of one worker is full when that worker is too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingStatus {
+    /// Frames that each can hold.
+    pub size: u32,
+    /// Frames that wait in the fullest.
+    pub fullest: u32,
 }
 
 /// The state of a port's link.
@@ -57,6 +68,9 @@ impl PortStats {
         json.insert("offloads".to_owned(), self.offloads.into());
         if let Some(LinkStatus { up, megabits }) = self.link {
             json.insert("link".to_owned(), json!({"up": up, "megabits": megabits}));
+        }
+        if let Some(RingStatus { size, fullest }) = self.rx_ring {
+            json.insert("rx-ring".to_owned(), json!({"size": size, "fullest": fullest}));
         }
         json.into()
     }
@@ -183,7 +197,11 @@ pub fn stats_text(stats: &Value, examples: bool) -> String {
     }
     let workers = stats["workers"].as_array().map_or(0, Vec::len);
     let workers = if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
-    _ = writeln!(text, "\n{} softwires, {workers}", number(&stats["softwires"]));
+    let ended = match stats["softwires-ended"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(ended) => format!(" ({} have ended by themselves)", digits(ended)),
+    };
+    _ = writeln!(text, "\n{} softwires{ended}, {workers}", number(&stats["softwires"]));
     text
 }
 
@@ -341,6 +359,10 @@ mod tests {
         assert!(text.contains(DropReason::TxFull.meaning().trim()));
         assert!(text.contains("1 000 000 softwires, 2 workers"));
         assert!(!text.contains("dropped, internal"));
+        let mut stats = stats;
+        stats["softwires-ended"] = 3.into();
+        let text = stats_text(&stats, false);
+        assert!(text.contains("1 000 000 softwires (3 have ended by themselves), 2 workers"));
     }
 
     #[test]

@@ -29,6 +29,25 @@ fn monitoring_may_read_and_only_writers_may_drain() {
     assert!(instance.log().contains("drain by ann, API"), "{}", instance.log());
 }
 
+/// The page shows alarms of the past, too, after those that are raised.
+#[test]
+fn the_page_has_alarms_that_are_over() {
+    let instance = Instance::start(TABLE);
+    let alarms = || instance.tcp(None, "GET", "/api/page", &[]).json()["alarms"].clone();
+    assert_eq!(alarms(), serde_json::json!([]));
+    let file = instance.directory.path().join("lwaftr.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "nonsense").unwrap();
+    assert!(instance.reload().is_err());
+    let raised = instance.eventually(|| alarms().as_array().filter(|all| !all.is_empty()).cloned());
+    assert_eq!((&raised[0]["name"], raised.len()), (&"reload-failed".into(), 1));
+    assert!(raised[0]["until"].is_null() && raised[0]["side"].is_null(), "{raised:?}");
+    std::fs::write(&file, good).unwrap();
+    instance.reload().unwrap();
+    let over = instance.eventually(|| alarms()[0]["until"].is_u64().then(alarms));
+    assert_eq!(over[0]["name"], "reload-failed");
+}
+
 #[test]
 fn only_the_health_is_told_to_strangers() {
     let api = "listen = \"127.0.0.1:0\"\ncredentials = \"credentials\"\nloopback-role = \"none\"";

@@ -106,6 +106,36 @@ fn a_table_that_is_garbage_or_cut_changes_nothing_while_it_is_watched() {
     instance.wait_until("the next good table counts", |instance| instance.softwires() == 192);
 }
 
+/// A limit on address space that has no room for a new table: the old one runs on, and the words say
+/// what to raise.
+#[test]
+fn a_table_without_room_is_refused_and_the_old_one_stays() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let instance = Files::new("", &table(128)).start();
+    let pid = instance.running.0.id();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let kibibytes: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+    let limit = |current| {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+        prlimit(pid, Resource::As, Rlimit { current, maximum: None }).unwrap()
+    };
+    // The smallest table reserves 64 MiB.
+    limit(Some((kibibytes << 10) + (40 << 20)));
+    instance.files.write_table(&table(192));
+    let output = instance.lwaftr(&["reload"]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && words.contains("lwaftr.toml: softwires: 64 MiB"),
+        "{words}"
+    );
+    assert!(words.contains("cannot be reserved") && words.contains("ulimit -v"), "{words}");
+    assert_eq!(instance.softwires(), 128);
+    limit(None);
+    instance.ok(&["reload"]);
+    assert_eq!(instance.softwires(), 192);
+}
+
 /// Edits go on while the process is killed: what was confirmed is there, the one under way is there
 /// as a whole or not at all, and the next start needs no help.
 #[test]

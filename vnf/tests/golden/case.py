@@ -15,6 +15,8 @@ import json
 import struct
 from pathlib import Path
 
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 import world
@@ -216,6 +218,8 @@ def counters(frames, vlans):
                 add(frame.side, "suppressed-errors", 1)
         else:
             add(frame.side, frame.fate, 1)
+            if frame.fate in ("absorbed-packets", "hairpinned-packets"):
+                add(frame.side, frame.fate.replace("packets", "bytes"), size)
             if frame.fate == "ignored-packets":
                 add_reason(frame.side, "ignored", frame.reason, size)
 
@@ -228,7 +232,22 @@ def counters(frames, vlans):
             add(side, "out-bytes", len(tagged(data, vlans[side])))
             if kind:
                 add(side, kind, 1)
+            error = icmp_error(data) if kind == "originated-packets" else None
+            if error:
+                add(side, f"{error}-error-packets", 1)
+                add(side, f"{error}-error-bytes", len(tagged(data, vlans[side])))
     return {"interfaces": dict(zip(SIDES, totals))}
+
+
+def icmp_error(data):
+    """Which kind of ICMP error a frame without a tag is, if it is one; perhaps in a tunnel."""
+    packet = Ether(data).payload
+    if isinstance(packet, IPv6) and isinstance(packet.payload, IP):
+        packet = packet.payload
+    body = bytes(packet.payload)
+    if isinstance(packet, IP):
+        return "icmpv4" if packet.proto == 1 and body[0] in (3, 11, 12) else None
+    return "icmpv6" if isinstance(packet, IPv6) and packet.nh == 58 and body[0] < 128 else None
 
 
 def write_pcap(path, records):

@@ -209,6 +209,16 @@ def try_page(relay, browser, shots):
     wait("the event", lambda: "softwire-del" in browser.text("#events"))
     expect("a change of the configuration is shown", True)
     relay.lwaftr("reload", "--discard-edits")
+    # An alarm, and that it is over.
+    config = relay.directory / "lwaftr.toml"
+    good = config.read_text()
+    config.write_text("nonsense")
+    relay.lwaftr("reload")
+    wait("the alarm", lambda: "reload-failed" in browser.text("#alarms") and browser.text("#state") == "1 alarm")
+    config.write_text(good)
+    relay.lwaftr("reload")
+    wait("its end", lambda: "over since" in browser.text("#alarms") and browser.text("#state") == "no alarms")
+    expect("alarms are shown, and those of the past", "null" not in browser.text("#alarms"))
     expect("the page did nothing that its policy forbids", not [
         line for line in browser.complaints() if "Content Security Policy" in line or "SEVERE" in line])
 

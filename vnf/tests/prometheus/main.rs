@@ -8,5 +8,9 @@ mod agree;
 #[cfg(feature = "dpdk")]
 mod relay;
 #[cfg(feature = "dpdk")]
+#[path = "../running/mod.rs"]
+#[allow(dead_code)]
+mod running;
+#[cfg(feature = "dpdk")]
 mod scrape;
 mod shipped;

@@ -104,7 +104,7 @@ fn prometheus_reads_a_live_relay_and_every_panel_has_data() {
     });
     // A reload, for the panels and annotations about those.
     std::thread::sleep(Duration::from_secs(2));
-    succeed(&mut relay.verb(&["reload"]));
+    succeed(&mut relay.running.command(&["reload"]));
     eventually("the silent router is an alarm", 60, || {
         let alarm = "lwaftr_alarms_active{alarm=\"next-hop-unresolved\"}";
         (prometheus.number(alarm) == Some(1.0)).then_some(())
@@ -122,13 +122,13 @@ fn prometheus_reads_a_live_relay_and_every_panel_has_data() {
     }
 
     // What it says is what the relay says.
-    let stats = relay.stats();
+    let stats = relay.running.stats();
     let packets = stats["interfaces"]["external"]["in-packets"].as_f64().unwrap();
     let scraped = eventually("a later scrape", 30, || {
         let count = "lwaftr_interface_in_packets_total{interface=\"external\"}";
         prometheus.number(count).filter(|&count| count >= packets)
     });
-    let later = relay.stats()["interfaces"]["external"]["in-packets"].as_f64().unwrap();
+    let later = relay.running.stats()["interfaces"]["external"]["in-packets"].as_f64().unwrap();
     assert!(scraped <= later, "{packets} {scraped} {later}");
     let busy = prometheus.number("rate(lwaftr_worker_busy_seconds_total[5s])").unwrap();
     assert!(busy > 0.1 && busy < 1.05, "a worker with traffic is busy: {busy}");

@@ -10,6 +10,7 @@ use vnf::telemetry::{DropReason, InterfaceTotals, WorkerCounters};
 use crate::lab::{
     ALICE, ALICES, BOBS, BR1, Config, DAVES, DNS, EXTERNAL, HOST, Lab, NOBODYS, alices, to_alice,
 };
+use crate::outcome::Outcome;
 use crate::packets::{Bytes, Ipv4};
 use crate::tunnel::Ipv6;
 
@@ -49,6 +50,50 @@ fn a1_every_frame_is_counted_once() {
     };
     assert_eq!(external("out-bytes"), sent(Side::External) as u64);
     assert_eq!(internal("out-bytes"), sent(Side::Internal) as u64);
+}
+
+/// What RFC 8676 asks for beyond the identity: errors of our own, hairpinned packets and fragments,
+/// each with its bytes.
+#[test]
+fn a1_errors_hairpinned_packets_and_fragments_have_bytes_of_their_own() {
+    #[track_caller]
+    fn counts(outcome: &Outcome, side: Side, name: &str, packets: u64, bytes: usize) {
+        assert_eq!(outcome.counted(side, &format!("{name}-packets")), packets, "{name}");
+        assert_eq!(outcome.counted(side, &format!("{name}-bytes")), bytes as u64, "{name}");
+    }
+    const ERRORS: [&str; 2] = ["icmpv4-error", "icmpv6-error"];
+    let (external, internal) = (Side::External, Side::Internal);
+    let mut lab = Lab::new();
+    let told = |outcome: &Outcome, side: Side, error: &str| {
+        for on in Side::BOTH {
+            for name in ERRORS {
+                let is_it = on == side && name == error;
+                let sent = outcome.sent[0].1.len();
+                counts(outcome, on, name, u64::from(is_it), if is_it { sent } else { 0 });
+            }
+        }
+        assert_eq!(outcome.counted(side, "originated-packets"), 1);
+    };
+    told(&lab.internet_sends(&Ipv4::udp(DNS, NOBODYS, 9)), external, "icmpv4-error");
+    told(&lab.alice_sends(&Ipv4::udp(ALICES, NOBODYS, 9)), internal, "icmpv4-error");
+    told(&lab.alice_sends(&Ipv4::udp(BOBS, DNS, 9)), internal, "icmpv6-error");
+
+    // Also where it leaves in pieces: the bytes are those that came.
+    for size in [9, 1500] {
+        let mut lab = Lab::configured(|config| config.mtus[1] = 1280);
+        let packet = Ipv4::udp(ALICES, BOBS, size);
+        let came = lab.incoming(internal, &Ipv6::tunnel(ALICE, BR1, &packet)).len();
+        let outcome = lab.alice_sends(&packet);
+        counts(&outcome, internal, "hairpinned", 1, came);
+        assert_eq!(outcome.sent.len(), if size > 1280 { 2 } else { 1 });
+        assert_eq!(outcome.counted(internal, "originated-packets"), 0);
+    }
+
+    let whole = Ipv6::tunnel(ALICE, BR1, &Ipv4::udp(ALICES, DNS, 900));
+    let pieces = [whole.piece(0..400, 1), whole.piece(400..928, 1)];
+    let came: usize = pieces.iter().map(|piece| lab.incoming(internal, piece).len()).sum();
+    counts(&lab.b4s_send(&pieces[0]), internal, "absorbed", 0, 0);
+    counts(&lab.b4s_send(&pieces[1]), internal, "absorbed", 2, came);
 }
 
 #[test]

@@ -124,6 +124,37 @@ fn a2_drops_by_an_egress_filter_are_seen_as_they_would_have_left() {
     assert_eq!(record.frame[14..], at_alice(&to_alice().aged()).bytes());
 }
 
+/// Also frames that waited in vain for others of their packet are among the drops, as they came.
+#[test]
+fn a2_fragments_that_are_given_up_are_seen() {
+    let mut lab = Lab::new();
+    let running = Running::start(&mut lab, DROPS);
+    let whole = Ipv6::tunnel(ALICE, BR1, &Ipv4::udp(ALICES, DNS, 900));
+    let mut pieces = vec![whole.piece(0..400, 1), whole.piece(400..800, 1)];
+    pieces.extend([whole.piece(0..400, 2), whole.piece(392..928, 2)]);
+    let frames: Vec<_> = pieces.iter().map(|piece| lab.incoming(Side::Internal, piece)).collect();
+    let dropped = |reason| (Side::Internal, Event::Dropped(reason));
+    for piece in &pieces[..3] {
+        let _ = lab.b4s_send(piece);
+    }
+    assert_eq!(running.events(), []);
+    // The last contradicts the one before, which is not used either.
+    let _ = lab.b4s_send(&pieces[3]);
+    let records = running.take();
+    let overlap = dropped(DropReason::Ipv6FragmentOverlap);
+    assert!(records.iter().all(|record| (record.side, record.event) == overlap), "{records:?}");
+    let seen: Vec<_> = records.iter().map(|record| record.frame.clone()).collect();
+    assert_eq!(seen, frames[2..]);
+    // Nothing more comes of the first packet.
+    let _ = lab.wait(61_000);
+    let records = running.take();
+    let seen: Vec<_> = records.iter().map(|record| record.frame.clone()).collect();
+    assert_eq!(seen, frames[..2]);
+    let late = dropped(DropReason::Ipv6FragmentTimeout);
+    assert!(records.iter().all(|record| (record.side, record.event) == late), "{records:?}");
+    assert_eq!(records[0].length as usize, frames[0].len());
+}
+
 #[test]
 fn a2_one_softwire_and_nobody_elses_frames() {
     let mut lab = Lab::new();

@@ -177,8 +177,9 @@ function entry(when, title, detail, className) {
 
 function showAlarms(alarms) {
   const items = alarms.map((alarm) => {
-    const over = alarm.until ? ` \u2013 over since ${clock(alarm.until)}` : "";
-    return entry(alarm.since, alarm.name, `${alarm.side}, ${alarm.about}: ${alarm.text}${over || ": " + alarm.remedy}`, over ? "" : "raised");
+    const place = [alarm.side, alarm.about].filter(Boolean).join(", ");
+    const rest = alarm.until ? ` \u2013 over since ${clock(alarm.until)}` : ": " + alarm.remedy;
+    return entry(alarm.since, alarm.name, `${place}: ${alarm.text}${rest}`, alarm.until ? "" : "raised");
   });
   byId("alarms").replaceChildren(...(items.length ? items : [element("li", "None.", "hint")]));
 }

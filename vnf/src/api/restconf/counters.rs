@@ -29,12 +29,18 @@ pub(super) const SUMS: &[Sum] = &[
         &["ext.drops.ipv4-fragment-*.bytes", "int.drops.ipv4-fragment-*.bytes"],
     ),
     ("ipv6-fragments-reassembled", &["int.absorbed-packets"]),
+    ("ipv6-fragments-bytes-reassembled", &["int.absorbed-bytes"]),
+    ("out-icmpv4-error-packets", &["ext.icmpv4-error-packets", "int.icmpv4-error-packets"]),
+    ("out-icmpv4-error-bytes", &["ext.icmpv4-error-bytes", "int.icmpv4-error-bytes"]),
+    ("out-icmpv6-error-packets", &["int.icmpv6-error-packets"]),
+    ("out-icmpv6-error-bytes", &["int.icmpv6-error-bytes"]),
     (
         "dropped-icmpv4-packets",
         &["ext.drops.icmp-not-allowed.packets", "ext.drops.rate-limited.packets"],
     ),
     ("dropped-icmpv4-bytes", &["ext.drops.icmp-not-allowed.bytes", "ext.drops.rate-limited.bytes"]),
     ("hairpin-ipv4-packets", &["int.hairpinned-packets"]),
+    ("hairpin-ipv4-bytes", &["int.hairpinned-bytes"]),
 ];
 
 /// The leaves, from the JSON of `lwaftr stats`. 64-bit numbers are strings (RFC 7951).

@@ -132,6 +132,15 @@ fn key(leaf: &str, value: Option<&Value>, config: &Config) -> Result<Option<NewK
         Ok::<_, ApiError>(rate.map(toml_edit::Value::from))
     };
     match leaf {
+        "softwire-num-max" => {
+            let most =
+                value.map(|value| number::<i64>(value, u32::MAX.into(), leaf)).transpose()?;
+            match most {
+                // With us 0 is no limit.
+                Some(0) => Err(ApiError::new(Tag::InvalidValue, "must be above 0")),
+                most => set("softwires", "max-softwires", most.map(toml_edit::Value::from)),
+            }
+        }
         "softwire-payload-mtu" => {
             let Some(value) = value else { return set("internal", "mtu", None) };
             let mtu = number::<i64>(value, 8_960, leaf)?;

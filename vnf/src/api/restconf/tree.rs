@@ -68,7 +68,10 @@ pub(super) fn parameters(config: &Config) -> Value {
     let policy = &config.policy;
     let mut instance = json!({
         "name": config.instance.name,
-        "softwire-num-max": u32::MAX,
+        "softwire-num-max": match config.softwires.max_softwires {
+            0 => u32::MAX,
+            most => most,
+        },
         "softwire-payload-mtu": config.tunnel_mtu(),
         "softwire-path-mru": config.api.softwire_path_mru.unwrap_or(config.internal.mtu),
         "enable-hairpinning": policy.hairpinning != Hairpinning::External,
@@ -107,7 +110,11 @@ fn interfaces(handle: &Handle) -> Value {
             "description": ports[side.index()],
             "type": "iana-if-type:ethernetCsmacd",
             "enabled": true,
-            "oper-status": "unknown",
+            "oper-status": match counted["port"]["link"]["up"].as_bool() {
+                Some(true) => "up",
+                Some(false) => "down",
+                None => "unknown",
+            },
             "phys-address": macs[side.index()].to_string(),
             "statistics": {
                 "discontinuity-time": started,

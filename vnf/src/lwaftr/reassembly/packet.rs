@@ -237,6 +237,21 @@ impl Packet {
         piece.map_or((&[], 0), |piece| (all.arena.start(&piece.stored), piece.frame_len as usize))
     }
 
+    /// Gives all its frames, one after the other: how each begins, as much as `out` has room for, and
+    /// how long it was.
+    pub(super) fn each_frame(
+        &self,
+        all: &Pieces,
+        out: &mut [u8],
+        mut take: impl FnMut(&[u8], usize),
+    ) {
+        for piece in all.from(self.first) {
+            let kept = piece.stored.len().min(out.len());
+            all.arena.read(&piece.stored, 0, out);
+            take(out.get(..kept).unwrap_or_default(), piece.frame_len as usize);
+        }
+    }
+
     /// The first fragment's frame up to the end of its packet, as much as fits; how much that is,
     /// and where in it the packet starts. `None` when it did not come.
     pub(super) fn quote(&self, all: &Pieces, out: &mut [u8]) -> Option<(usize, usize)> {

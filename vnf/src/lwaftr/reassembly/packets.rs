@@ -8,6 +8,8 @@ use crate::frame::RoomyFrame;
 use crate::lwaftr::aged::{Aged, Entry, Hashed, Hasher};
 use crate::lwaftr::drops::Drops;
 use crate::lwaftr::slab::Id;
+use crate::lwaftr::tap::Tap;
+use crate::side::Side;
 use crate::telemetry::DropReason;
 use crate::wire::ipv6::Fragment;
 
@@ -18,6 +20,9 @@ pub(in super::super) struct PacketId {
     pub(in super::super) destination: u128,
     pub(in super::super) identification: u32,
 }
+
+/// Bytes of a frame that somebody who looks gets to see.
+const MOST_SHOWN: usize = 2048;
 
 /// A worker's share of the limits.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +138,7 @@ impl Packets {
         packet.free(&mut self.pieces);
         drops.counters.held.sub(u64::from(packet.count) - 1);
         drops.counters.absorbed.add(u64::from(packet.count));
+        drops.counters.absorbed_bytes.add(u64::from(packet.frame_bytes));
         drops.counters.reassembled.add(1);
         Ok(Some(Whole { since, marks_agree }))
     }
@@ -268,6 +274,18 @@ fn count_dropped(packet: &Packet, reason: DropReason, pieces: &Pieces, drops: &m
     let frames = u64::from(packet.count);
     drops.counters.held.sub(frames);
     drops.count(reason, (frames, u64::from(packet.frame_bytes)), || packet.example(pieces));
+    if drops.tap.is_on() {
+        show_dropped(packet, reason, pieces, drops.tap);
+    }
+}
+
+/// Shows the frames to whoever looks: as they were received, up to the end of their packets.
+#[cold]
+fn show_dropped(packet: &Packet, reason: DropReason, pieces: &Pieces, tap: &mut Tap) {
+    let mut frame = [0; MOST_SHOWN];
+    packet.each_frame(pieces, &mut frame, |start, len| {
+        tap.given_up(Side::Internal, reason, start, len);
+    });
 }
 
 #[cfg(test)]
@@ -275,7 +293,6 @@ mod tests {
     use super::*;
     use crate::frame::Frame;
     use crate::lwaftr::drops::Exemplified;
-    use crate::side::Side;
     use crate::telemetry::{InterfaceTotals, WorkerCounters};
     use crate::wire::ipv6::FRAGMENT_HEADER;
 
@@ -294,6 +311,7 @@ mod tests {
         packets: Packets,
         counters: WorkerCounters,
         exemplified: Exemplified,
+        tap: Tap,
         out: RoomyFrame,
     }
 
@@ -303,6 +321,7 @@ mod tests {
                 packets: Packets::new(),
                 counters: WorkerCounters::default(),
                 exemplified: Exemplified::default(),
+                tap: Tap::off(),
                 out: RoomyFrame::default(),
             }
         }
@@ -331,8 +350,8 @@ mod tests {
             let fragment = Fragment { next_header: 4, offset, more, identification, data };
             let arrival = Arrival { frame: &frame, packet: ETHERNET, frame_len: frame.len(), now };
             let id = PacketId { source, destination: 1, identification };
-            let Self { packets, counters, exemplified, out } = self;
-            let mut drops = Drops::new(Side::Internal, counters, exemplified);
+            let Self { packets, counters, exemplified, tap, out } = self;
+            let mut drops = Drops::new(Side::Internal, counters, exemplified, tap);
             packets.add(id, &fragment, &arrival, &LIMITS, &mut drops, out)
         }
 
@@ -342,7 +361,8 @@ mod tests {
             timeout: u64,
             quote: &mut [u8],
         ) -> Option<Option<(PacketId, usize, usize)>> {
-            let mut drops = Drops::new(Side::Internal, &self.counters, &mut self.exemplified);
+            let mut drops =
+                Drops::new(Side::Internal, &self.counters, &mut self.exemplified, &mut self.tap);
             self.packets.expire(now, timeout, &mut drops, quote)
         }
 

@@ -33,12 +33,16 @@ impl TableWriter {
         let sorted = by_address(softwires);
         let groups = || sorted.chunk_by(|left, right| left >> 32 == right >> 32);
         let mut errors = Vec::new();
+        if softwires.len() > rules.most {
+            let problem = RowProblem::TooMany { most: rules.most };
+            errors.push(RowError { row: rules.most, problem });
+        }
         let slots =
             groups().map(|group| check_layouts(softwires, group, &mut errors)).sum::<usize>();
         if errors.is_empty() && slots > slots_allowed(softwires.len()) {
             errors.extend(too_sparse(softwires, groups()));
         }
-        let mut builder = Self::empty(rules, slots, groups().count());
+        let mut builder = Self::empty(rules, slots, groups().count())?;
         builder.by_b4.reserve(softwires.len(), |_| 0);
         for chunk in sorted.chunk_by(|left, right| left >> 40 == right >> 40) {
             builder.fill_chunk(&Rows { softwires, sorted: &sorted, rules }, chunk, &mut errors);
@@ -52,25 +56,25 @@ impl TableWriter {
     }
 
     /// An empty table with room for so many slots and addresses, and for a quarter more.
-    fn empty(rules: &Rules<'_>, slots: usize, addresses: usize) -> Self {
+    fn empty(rules: &Rules<'_>, slots: usize, addresses: usize) -> Result<Self, Vec<RowError>> {
         let slots = slots + slots / 4 + (1 << 17);
         // An address costs at worst a line of its own; a full chunk costs half a line an address.
         let lines = 1 + addresses + addresses / 4 + (1 << 16);
         let table = BindingTable {
-            index: reserve(1 << 24),
-            words: reserve(lines * LINE),
-            entries: reserve(slots),
+            index: reserve(1 << 24)?,
+            words: reserve(lines * LINE)?,
+            entries: reserve(slots)?,
             populated: (0..1024).map(|_| AtomicU64::new(0)).collect(),
             br_addresses: rules.br_addresses.into(),
             tallies: Tallies::default(),
             len: AtomicUsize::new(0),
         };
-        Self {
+        Ok(Self {
             table: Arc::new(table),
             entries: Space::new(slots, 0),
             words: Space::new(lines, 0),
             by_b4: HashTable::new(),
-        }
+        })
     }
 
     /// Lays out one /24.
@@ -183,12 +187,12 @@ impl Rows<'_> {
     }
 }
 
-/// Reserves address space, which a 64-bit process has more of than any table needs.
-pub(super) fn reserve<T: Zeroed>(len: usize) -> Region<T> {
-    Region::new(len).unwrap_or_else(|error| {
-        panic!(
-            "cannot reserve address space for {len} table entries ({error}): is `ulimit -v` set?"
-        )
+/// Reserves address space, of which a 64-bit process has more than any table needs unless somebody
+/// limits it.
+pub(super) fn reserve<T: Zeroed>(len: usize) -> Result<Region<T>, Vec<RowError>> {
+    Region::new(len).map_err(|error| {
+        let mebibytes = len.saturating_mul(size_of::<T>()) >> 20;
+        vec![RowError { row: 0, problem: RowProblem::NoRoom { mebibytes, why: error.to_string() } }]
     })
 }
 

@@ -177,6 +177,14 @@ impl TableWriter {
             rows.insert((softwire.ipv4, psid), row);
             b4s.insert(softwire.b4, row);
         }
+        // A table that is too large already may shrink.
+        let after = self.table.len() - removed.len() + rows.len();
+        if errors.is_empty()
+            && after > rules.most.max(self.table.len())
+            && let Some(row) = edits.iter().rposition(|edit| matches!(edit, Edit::Add(_)))
+        {
+            errors.push(RowError { row, problem: RowProblem::TooMany { most: rules.most } });
+        }
         if errors.is_empty() { Ok(plans) } else { Err(errors) }
     }
 

@@ -16,6 +16,8 @@ pub struct Rules<'a> {
     pub own_ipv6: &'a [Ipv6Addr],
     /// Allow one B4 to have several softwires.
     pub several_per_b4: bool,
+    /// At most so many softwires.
+    pub most: usize,
 }
 
 /// A row that cannot be taken.
@@ -65,6 +67,18 @@ pub enum RowProblem {
         /// k.
         length: u8,
     },
+    /// There would be more softwires than there may be.
+    TooMany {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The system has no address space for the table; about no row in particular.
+    NoRoom {
+        /// What was asked for.
+        mebibytes: usize,
+        /// What it said.
+        why: String,
+    },
     /// There is nothing like it to remove.
     NotThere,
 }
@@ -111,6 +125,16 @@ impl fmt::Display for RowProblem {
                 "{address} with psid-len {length} reserves {} entries for few subscribers, more than \
                  64 per softwire of the table: use a shorter psid-len, or fill the address",
                 1_u32 << length
+            ),
+            Self::TooMany { most } => write!(
+                f,
+                "one softwire more than the {most} that softwires.max-softwires allows: raise it, or \
+                 remove others"
+            ),
+            Self::NoRoom { mebibytes, why } => write!(
+                f,
+                "{mebibytes} MiB of address space for the table cannot be reserved ({why}): raise \
+                 `ulimit -v` (systemd: LimitAS=), or allow vm.overcommit_memory other than 2"
             ),
             Self::NotThere => f.write_str("there is no such softwire"),
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::{BindingTable, Slot, TableWriter};
+use super::{BindingTable, RowError, Slot, TableWriter};
 use crate::memory::{Region, Zeroed, prefetch};
 use crate::softwire::Softwire;
 
@@ -218,18 +218,20 @@ impl BindingTable {
 impl TableWriter {
     /// Makes a table that nobody reads yet count what each softwire carries, for so many workers;
     /// for none, it does not count.
-    #[must_use]
-    pub fn counting(mut self, workers: usize) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no room for the counts.
+    pub fn counting(mut self, workers: usize) -> Result<Self, Vec<RowError>> {
         let entries = self.table.entries.len();
         if let Some(table) = Arc::get_mut(&mut self.table) {
             let rows = || super::build::reserve(entries);
             table.tallies = Tallies {
-                workers: (0..workers).map(|_| rows()).collect(),
-                earlier: (workers > 0).then(rows),
+                workers: (0..workers).map(|_| rows()).collect::<Result<_, _>>()?,
+                earlier: (workers > 0).then(rows).transpose()?,
                 before: Mutex::default(),
             };
         }
-        self
+        Ok(self)
     }
 
     /// For how many workers the table counts.
@@ -299,7 +301,7 @@ mod tests {
     }
 
     fn table(softwires: &[Softwire]) -> TableWriter {
-        with_rules(|rules| TableWriter::build(softwires, rules).unwrap().counting(WORKERS))
+        with_rules(|rules| TableWriter::build(softwires, rules).unwrap().counting(WORKERS).unwrap())
     }
 
     fn with_rules<T>(work: impl FnOnce(&Rules<'_>) -> T) -> T {
@@ -308,6 +310,7 @@ mod tests {
             own_ipv4: &[],
             own_ipv6: &[],
             several_per_b4: false,
+            most: usize::MAX,
         })
     }
 
@@ -392,7 +395,7 @@ mod tests {
     #[test]
     fn without_counters_nothing_is_counted() {
         let one = softwire(1, 1);
-        let writer = table(&[one]).counting(0);
+        let writer = table(&[one]).counting(0).unwrap();
         carry(writer.table(), &one);
         assert!(!writer.table().counts());
         assert_eq!(writer.table().tally(&one), Some(Tally::default()));

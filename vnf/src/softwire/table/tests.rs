@@ -18,7 +18,7 @@ fn brs() -> Vec<Ipv6Addr> {
 }
 
 fn rules(br_addresses: &[Ipv6Addr]) -> Rules<'_> {
-    Rules { br_addresses, own_ipv4: &[], own_ipv6: &[], several_per_b4: false }
+    Rules { br_addresses, own_ipv4: &[], own_ipv6: &[], several_per_b4: false, most: usize::MAX }
 }
 
 fn b4(n: u32) -> Ipv6Addr {
@@ -164,8 +164,13 @@ fn says_what_is_wrong_with_each_row() {
     let brs = brs();
     let own = [Ipv4Addr::new(192, 0, 2, 1)];
     let own6 = ["2001:db8:ffff::1".parse().unwrap()];
-    let rules =
-        Rules { br_addresses: &brs, own_ipv4: &own, own_ipv6: &own6, several_per_b4: false };
+    let rules = Rules {
+        br_addresses: &brs,
+        own_ipv4: &own,
+        own_ipv6: &own6,
+        several_per_b4: false,
+        most: usize::MAX,
+    };
     let good = softwire(0x0a00_0001, (0, 6), 1, 1);
     let rows = [
         good,
@@ -229,6 +234,29 @@ fn a_batch_is_all_or_nothing_and_can_change_a_layout() {
     writer.release(applied.retired);
     assert_eq!(writer.table().softwires().collect::<Vec<_>>(), [longer]);
     assert!(writer.of_b4(rows[0].b4).is_empty());
+}
+
+/// `softwire-num-max` of RFC 8676: no more than so many, and a table that has more may shrink.
+#[test]
+fn there_are_at_most_as_many_softwires_as_there_may_be() {
+    let brs = brs();
+    let row = |number: u32| softwire(0x0a00_0000 + number, (0, 0), 0, number);
+    let three: Vec<Softwire> = (1..=3).map(row).collect();
+    let limited = |most| Rules { most, ..rules(&brs) };
+    let too_many = |row, most| RowError { row, problem: RowProblem::TooMany { most } };
+    assert_eq!(TableWriter::build(&three, &limited(2)).unwrap_err(), [too_many(2, 2)]);
+    let mut writer = TableWriter::build(&three, &limited(3)).unwrap();
+    let removal = |number| Edit::Remove { ipv4: row(number).ipv4, psid: 0 };
+    let refused = writer.apply(&[Edit::Add(row(4)), Edit::Add(row(5))], &limited(3));
+    assert_eq!(refused.unwrap_err(), EditError::Invalid(vec![too_many(1, 3)]));
+    for (edits, len) in [
+        (vec![removal(1), Edit::Add(row(4))], 3),
+        (vec![removal(4), removal(2), Edit::Add(row(5))], 2),
+    ] {
+        let applied = writer.apply(&edits, &limited(if len == 3 { 3 } else { 1 })).unwrap();
+        writer.release(applied.retired);
+        assert_eq!(writer.table().len(), len);
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use self::families::Families;
 use super::{
     AlarmCount, AlarmKind, DropReason, IgnoreReason, InterfaceTotals, NextHopStatus, PacketBytes,
-    PortStats,
+    PortStats, RingStatus,
 };
 use crate::side::Side;
 
@@ -119,6 +119,27 @@ impl Reading {
         for (side, link) in links() {
             up.sample(&[("interface", side.name())], truth(link.up));
         }
+        let rings = || {
+            let ring = |side: Side| Some((side, self.ports[side.index()].rx_ring?));
+            Side::BOTH.into_iter().filter_map(ring)
+        };
+        for (name, help, value) in [
+            (
+                "lwaftr_port_receive_ring_frames",
+                "Frames that wait in the fullest of the port's receive rings, where it can tell.",
+                (|ring| ring.fullest) as fn(&RingStatus) -> u32,
+            ),
+            (
+                "lwaftr_port_receive_ring_size_frames",
+                "Frames that each of the port's receive rings can hold.",
+                |ring| ring.size,
+            ),
+        ] {
+            let mut family = families.gauge(name, help);
+            for (side, ring) in rings() {
+                family.sample(&[("interface", side.name())], f64::from(value(&ring)));
+            }
+        }
         let help = "Always 1; the label says what the port does of a packet's work.";
         let mut offloads = families.gauge("lwaftr_port_offload", help);
         for side in Side::BOTH {
@@ -186,7 +207,7 @@ impl Reading {
     }
 
     fn table(&self, families: &mut Families) {
-        let TableReading { softwires, bytes, changed, edits } = self.table;
+        let TableReading { softwires, ended, bytes, changed, edits } = self.table;
         let ConfigurationReading { loaded, reloads, failed, generation, unfreed } =
             self.configuration;
         let count = |count: usize| Some(count as f64);
@@ -229,6 +250,8 @@ impl Reading {
                 family.sample(&[], value);
             }
         }
+        let help = "Softwires that have ended by themselves (valid-until).";
+        families.counter("lwaftr_softwires_ended_total", help).sample(&[], ended as f64);
         let mut family =
             families.counter("lwaftr_reloads_total", "Reloads asked for, by what came of them.");
         for (result, reloads) in ["taken", "refused"].into_iter().zip(reloads) {

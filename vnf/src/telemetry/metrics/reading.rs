@@ -62,6 +62,8 @@ pub struct PoolStats {
 pub struct TableReading {
     /// Softwires.
     pub softwires: usize,
+    /// Those that have ended by themselves.
+    pub ended: u64,
     /// Bytes of memory.
     pub bytes: usize,
     /// When it was loaded or edited last.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::telemetry::{AlarmBook, LinkStatus};
+use crate::telemetry::{AlarmBook, LinkStatus, RingStatus};
 
 /// A reading in which everything is there.
 fn reading() -> Reading {
@@ -17,7 +17,13 @@ fn reading() -> Reading {
     let mut reading = Reading {
         name: "a \"b\"".to_owned(),
         versions: ["1".to_owned(), "2".to_owned()],
-        ports: [PortStats { rx_missed: 7, link, offloads: &["rss"], ..PortStats::default() }; 2],
+        ports: [PortStats {
+            rx_missed: 7,
+            link,
+            rx_ring: Some(RingStatus { size: 1024, fullest: 300 }),
+            offloads: &["rss"],
+            ..PortStats::default()
+        }; 2],
         workers: vec![WorkerReading {
             cpu: 3,
             rounds: 5,
@@ -30,6 +36,7 @@ fn reading() -> Reading {
         ..Reading::default()
     };
     reading.table.edits = Some(0);
+    reading.table.ended = 2;
     reading.table.changed = Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     reading.configuration.loaded = reading.table.changed;
     reading.interfaces[0].in_packets = 12;
@@ -46,6 +53,9 @@ fn names_derive_from_those_of_the_statistics() {
     has("# TYPE lwaftr_interface_held_packets gauge");
     has("lwaftr_dropped_bytes_total{interface=\"internal\",reason=\"too-big\"} 60");
     has("lwaftr_port_rx_missed_total{interface=\"external\"} 7");
+    has("lwaftr_port_receive_ring_frames{interface=\"internal\"} 300");
+    has("lwaftr_port_receive_ring_size_frames{interface=\"external\"} 1024");
+    has("lwaftr_softwires_ended_total 2");
     has("lwaftr_port_link_speed_bytes{interface=\"internal\"} 1250000000");
     has("lwaftr_worker_busy_seconds_total{worker=\"0\",cpu=\"3\"} 1.5");
     has("lwaftr_worker_in_packets_total{worker=\"0\",cpu=\"3\",interface=\"internal\"} 9");
