@@ -34,13 +34,18 @@ class Client:
         return answer["ok"]
 
 
-def start(program, directory, softwires):
+def make(program, directory, softwires, keys=""):
+    """Files of a relay; `keys` are further lines of [softwires]."""
     made = ["generate", "--flows", "1", "--softwires", str(softwires), "--out", directory]
     subprocess.run([program, *made], check=True, stdout=subprocess.DEVNULL)
     config = directory / "lwaftr.toml"
-    text = config.read_text(encoding="utf-8")
+    text = config.read_text(encoding="utf-8").replace("[softwires]", f"[softwires]\n{keys}")
     name = f"edit-rate-{os.getpid()}"
     config.write_text(f'{text}\n[instance]\nname = "{name}"\ncontrol-socket = "{directory}/sock"\n')
+
+
+def run(program, directory):
+    config = directory / "lwaftr.toml"
     environment = dict(os.environ, STATE_DIRECTORY=str(directory / "state"))
     with open(directory / "log", "wb") as log:
         return subprocess.Popen([program, "run", config], stderr=log, env=environment)
@@ -48,7 +53,7 @@ def start(program, directory, softwires):
 
 def rows(directory):
     """The table as requests have it, far from in order."""
-    lines = (directory / "softwires.csv").read_text().splitlines()[1:]
+    lines = (directory / "softwires.csv").read_text().splitlines()[1:-1]
     columns = ("ipv4", "psid-offset", "psid-len", "psid", "b4-ipv6", "br-ipv6")
     for at in range(len(lines)):
         fields = lines[at * 7919 % len(lines)].split(",")
@@ -80,7 +85,8 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        relay = start(arguments.program.resolve(), directory, arguments.softwires)
+        make(arguments.program.resolve(), directory, arguments.softwires)
+        relay = run(arguments.program.resolve(), directory)
         try:
             deadline = time.monotonic() + 120
             while True:
