@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::actor::{Actor, Order};
-use super::editor::{Batch, Edited, Editor, PortMacs};
+use super::batch::{Batch, Edited};
+use super::editor::{Editor, PortMacs};
 use super::error::ControlError;
 use super::state::Control;
 

@@ -1,8 +1,8 @@
-//! The configuration as it is now, and its changes: single softwires here, reloads in `reload`, what
-//! takes changes back in `undo`, ends of softwires in `expiry`.
+//! The configuration as it is now, and its changes: single softwires here, as `batch` plans them,
+//! reloads in `reload`, what takes changes back in `undo`, ends of softwires in `expiry`. What is on
+//! disk is opened by `opening`.
 
-use std::collections::{HashMap, HashSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -11,30 +11,25 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
-use super::actor::{Actor, Order};
-use super::binding::{Leases, key};
+use super::actor::Order;
+use super::batch::{Batch, Edited, Plan, refused};
+use super::binding::Leases;
 use super::change::{Change, Changes};
 use super::error::ControlError;
 use super::event::{Event, channel};
 use super::expiry::drop_ended;
 use super::filters;
 use super::history::History;
-use super::journal::{Journal, JournalError};
+use super::journal::Journal;
+use super::opening::{lay_over_what_fits, open_history, open_journal};
 use super::publisher::{Larger, Publisher};
-use super::row::Key;
 use super::undo::{Undo, give_up_unconfirmed};
 use crate::config::{Config, LogFormat};
 use crate::log::{self, Format};
 use crate::lwaftr::Settings;
 use crate::memory::Generations;
-use crate::softwire::{Binding, BindingTable, Edit, RowError, RowProblem, Softwire, TableWriter};
+use crate::softwire::{Binding, Edit, RowError, Softwire, TableWriter};
 use crate::wire::MacAddr;
-
-/// So many refused softwires are named; the others are counted.
-const NAMED: usize = 50;
-
-/// So many softwires in the way of one edit are named.
-const THERE: usize = 8;
 
 /// The MAC addresses that the two ports have of their own, by side.
 pub type PortMacs = [MacAddr; 2];
@@ -60,36 +55,6 @@ pub struct Editor {
     events: broadcast::Sender<Arc<Event>>,
     state: PathBuf,
     pub(super) loaded: SystemTime,
-}
-
-/// Softwires to add or to remove, as one step.
-#[derive(Debug, Clone)]
-pub enum Batch {
-    /// These come.
-    Add {
-        /// The softwires, with their ends.
-        softwires: Vec<Binding>,
-        /// Softwires that have a port of theirs go.
-        replace: bool,
-    },
-    /// These go.
-    Remove(Vec<Key>),
-    /// These go, then those come.
-    Change {
-        /// What goes.
-        remove: Vec<Key>,
-        /// What comes.
-        add: Vec<Binding>,
-    },
-}
-
-/// What a batch did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edited {
-    /// Softwires added.
-    pub added: usize,
-    /// Softwires removed.
-    pub removed: usize,
 }
 
 impl Editor {
@@ -342,103 +307,6 @@ impl Editor {
             history.tidy(table.len(), table.softwires().map(|softwire| leases.bind(softwire)));
         }
     }
-
-    /// What the table has that an edit did not reckon with: " (there: ...)", or nothing.
-    fn there(&self, edit: &Edit, error: &RowError) -> String {
-        let table = self.publisher.table();
-        let found = match (edit, &error.problem) {
-            (Edit::Remove { ipv4, .. }, RowProblem::NotThere) => table.at(*ipv4),
-            (
-                Edit::Add(new),
-                RowProblem::Duplicate { other: None } | RowProblem::Layout { other: None, .. },
-            ) => self.in_the_way(&[*new]),
-            (Edit::Add(new), RowProblem::B4Twice { other: None }) => self.of_b4(new.b4),
-            _ => return String::new(),
-        };
-        let mut names: Vec<String> = match edit {
-            Edit::Remove { .. } => {
-                found.iter().map(|old| format!("psid {}", Key::of(old).psid)).collect()
-            }
-            Edit::Add(_) => found.iter().map(ToString::to_string).collect(),
-        };
-        let more = names.len().saturating_sub(THERE);
-        names.truncate(THERE);
-        if more > 0 {
-            names.push(format!("and {more} more"));
-        }
-        if names.is_empty() { String::new() } else { format!(" (there: {})", names.join(", ")) }
-    }
-
-    /// What a batch comes to.
-    fn plan(&self, batch: &Batch) -> Plan {
-        let remove = |key: &Key| Edit::Remove { ipv4: key.ipv4, psid: key.psid };
-        let mut plan = Plan::default();
-        match batch {
-            Batch::Remove(keys) => {
-                plan.edits = keys.iter().map(remove).collect();
-                plan.numbers = (0..keys.len()).map(Some).collect();
-            }
-            Batch::Change { remove: gone, add } => {
-                let new = add.iter().map(|new| Edit::Add(new.softwire));
-                plan.edits = gone.iter().map(remove).chain(new).collect();
-                plan.numbers = gone.iter().map(|_| None).chain((0..add.len()).map(Some)).collect();
-            }
-            Batch::Add { softwires, replace } => {
-                let mut unchanged = HashSet::new();
-                if *replace {
-                    let new: Vec<Softwire> = softwires.iter().map(|new| new.softwire).collect();
-                    let wanted: HashSet<&Softwire> = new.iter().collect();
-                    for old in self.in_the_way(&new) {
-                        if wanted.contains(&old) {
-                            unchanged.insert(old);
-                        } else {
-                            plan.edits.push(remove(&Key::of(&old)));
-                            plan.numbers.push(None);
-                        }
-                    }
-                }
-                for (number, new) in softwires.iter().enumerate() {
-                    if !unchanged.contains(&new.softwire) {
-                        plan.edits.push(Edit::Add(new.softwire));
-                        plan.numbers.push(Some(number));
-                        continue;
-                    }
-                    let old = self.leases().bind(new.softwire);
-                    if old != *new {
-                        plan.moved.push(Change { before: Some(old), after: Some(*new) });
-                    }
-                }
-            }
-        }
-        plan
-    }
-
-    /// The softwires that have a port of one of these.
-    fn in_the_way(&self, softwires: &[Softwire]) -> Vec<Softwire> {
-        let mut by_address = HashMap::<Ipv4Addr, Vec<&Softwire>>::new();
-        for softwire in softwires {
-            by_address.entry(softwire.ipv4).or_default().push(softwire);
-        }
-        let mut found = Vec::new();
-        for (address, new) in by_address {
-            let taken = Ports::of(&new);
-            found.extend(
-                self.publisher.table().at(address).into_iter().filter(|old| taken.meet(old)),
-            );
-        }
-        found
-    }
-}
-
-/// What a batch comes to.
-#[derive(Debug, Default)]
-struct Plan {
-    edits: Vec<Edit>,
-    /// For each edit the softwire in the batch that it is about; those that `replace` implies have
-    /// none.
-    numbers: Vec<Option<usize>>,
-    /// Softwires that stay as they are, but end at another time.
-    moved: Vec<Change>,
 }
 
 /// Why changes that had been checked were not made.
@@ -448,36 +316,6 @@ pub(super) enum Broken {
     Rows(Vec<RowError>),
     /// They cannot be kept.
     Disk(ControlError),
-}
-
-impl Batch {
-    /// When its softwires end.
-    fn ends(&self) -> HashMap<Key, Timestamp> {
-        let (Self::Add { softwires: new, .. } | Self::Change { add: new, .. }) = self else {
-            return HashMap::new();
-        };
-        new.iter().filter_map(|new| Some((key(new), new.until?))).collect()
-    }
-}
-
-/// Ports of one address, as a bit each.
-struct Ports(Vec<u64>);
-
-impl Ports {
-    fn of(softwires: &[&Softwire]) -> Self {
-        let mut bits = vec![0; 1 << 10];
-        for range in softwires.iter().flat_map(|softwire| softwire.port_set.ranges()) {
-            for port in range {
-                bits[usize::from(port / 64)] |= 1 << (port % 64);
-            }
-        }
-        Self(bits)
-    }
-
-    fn meet(&self, softwire: &Softwire) -> bool {
-        let mut ports = softwire.port_set.ranges().flatten();
-        ports.any(|port| self.0[usize::from(port / 64)] >> (port % 64) & 1 == 1)
-    }
 }
 
 /// The settings a configuration comes to on these ports.
@@ -496,138 +334,8 @@ pub(super) fn configure_log(config: &Config) {
     log::configure(&config.instance.log_level, format);
 }
 
-/// The journal, when the configuration wants one.
-fn open_journal(config: &Config, path: &Path) -> Result<Option<Journal>, ControlError> {
-    if !config.softwires.persist {
-        return Ok(None);
-    }
-    Journal::open(path).map(Some).map_err(|error| match error {
-        JournalError::Io { .. } => ControlError::refused(format!(
-            "the journal of edited softwires cannot be used: {error}: run as root, or let \
-             $STATE_DIRECTORY name a directory that this user may write to (systemd: \
-             StateDirectory=), or do without it by softwires.persist = false"
-        )),
-        JournalError::InUse { .. } | JournalError::Corrupt { .. } => {
-            ControlError::refused(error.to_string())
-        }
-    })
-}
-
-/// The history of bindings, when the configuration wants one, and the version of the table.
-fn open_history(
-    config: &Config,
-    state: &Path,
-    table: &BindingTable,
-    leases: &Leases,
-) -> Result<(Option<History>, u64), ControlError> {
-    let directory = state.with_extension("history");
-    if config.softwires.retention == 0 {
-        History::remove(&directory);
-        return Ok((None, 0));
-    }
-    let table = table.softwires().map(|softwire| leases.bind(softwire));
-    let opened = History::open(&directory, config.softwires.retention, table);
-    let kept = opened.and_then(|(mut history, missed)| {
-        history.append(&Actor::instance("start"), "start", &missed)?;
-        Ok((history.version(), history))
-    });
-    kept.map(|(version, history)| (Some(history), version)).map_err(|error| {
-        ControlError::refused(format!(
-            "the history of bindings in {} cannot be kept: {error}: run as root, or let \
-             $STATE_DIRECTORY name a directory that this user may write to (systemd: \
-             StateDirectory=), or do without it by softwires.retention = 0",
-            directory.display()
-        ))
-    })
-}
-
-/// Lays over a table those edits that do not contradict it, and says which do. Returns what is to
-/// be kept: both.
-fn lay_over_what_fits(
-    changes: &Changes,
-    (writer, leases): (&mut TableWriter, &mut Leases),
-    config: &Config,
-    now: Timestamp,
-) -> Changes {
-    let (mut fitting, mut left_out) = (changes.clone(), Vec::new());
-    let mut kept = loop {
-        match fitting.lay_over(writer, leases, &config.rules(), now) {
-            Ok(kept) => break kept,
-            Err(conflicts) => {
-                // Without these, others may not fit any more.
-                for (change, _) in &conflicts {
-                    fitting.remove(change);
-                }
-                left_out.extend(conflicts);
-            }
-        }
-    };
-    if !left_out.is_empty() {
-        tracing::error!(
-            "edits that were made by hand contradict the configuration and are NOT in force; what \
-             the file says is:\n{}\nthey are kept, and every reload is refused until they are \
-             put into the table file, made anew, or given up: `lwaftr reload --discard-edits` \
-             gives up all {} edits",
-            described(&left_out),
-            changes.len()
-        );
-    }
-    for (change, _) in left_out {
-        kept.add(change);
-    }
-    kept
-}
-
 pub(super) fn cannot_write(error: &std::io::Error) -> ControlError {
     ControlError::internal(format!(
         "the journal of edited softwires cannot be written ({error}): nothing was changed"
     ))
-}
-
-/// Edits and files that contradict each other.
-pub(super) fn conflict(conflicts: &[(Change, String)], edits: usize) -> ControlError {
-    ControlError::refused(format!(
-        "the configuration would undo edits that were made by hand:\n{}\nput them into the table \
-         file, or use --discard-edits to give up all {edits} edits",
-        described(conflicts)
-    ))
-}
-
-/// One line for each conflict, the first of them.
-fn described(conflicts: &[(Change, String)]) -> String {
-    let mut lines: Vec<String> = conflicts
-        .iter()
-        .take(NAMED)
-        .map(|(change, problem)| format!("  {change}: {problem}"))
-        .collect();
-    if conflicts.len() > NAMED {
-        lines.push(format!("  and {} more", conflicts.len() - NAMED));
-    }
-    lines.join("\n")
-}
-
-/// Names every edit that cannot be, in the caller's words.
-fn refused(
-    errors: &[RowError],
-    edits: &[Edit],
-    numbers: &[Option<usize>],
-    name: &impl Fn(usize) -> String,
-    there: &impl Fn(&RowError) -> String,
-) -> ControlError {
-    let number = |edit: usize| numbers.get(edit).copied().flatten();
-    let name = |edit| number(edit).map_or_else(|| "replaced".to_owned(), name);
-    let describe = |error: &RowError| {
-        let what = match edits[error.row] {
-            Edit::Add(softwire) => softwire.to_string(),
-            Edit::Remove { ipv4, psid } => Key { ipv4, psid }.to_string(),
-        };
-        let other = error.problem.other().map(|other| format!(" (see {})", name(other)));
-        let other = other.unwrap_or_default();
-        format!("{}: {what}: {}{other}{}", name(error.row), error.problem, there(error))
-    };
-    let mut lines: Vec<String> = errors.iter().take(NAMED).map(describe).collect();
-    if errors.len() > NAMED {
-        lines.push(format!("and {} more", errors.len() - NAMED));
-    }
-    ControlError::refused(lines.join("\n"))
 }

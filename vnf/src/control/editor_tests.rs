@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::actor::{Actor, Order};
-use super::editor::{Batch, Edited, Editor};
+use super::batch::{Batch, Edited};
+use super::editor::Editor;
 use super::error::{ControlError, ErrorKind};
 use super::reload::{ReloadOptions, ReloadReport, prepare};
 use super::row::Key;

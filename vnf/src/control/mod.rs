@@ -13,7 +13,9 @@
 
 mod access;
 pub mod actor;
+mod answers;
 pub mod audit;
+mod batch;
 mod binding;
 pub mod capture;
 mod change;
@@ -42,6 +44,8 @@ mod keys;
 mod monitor;
 #[cfg(feature = "dpdk")]
 mod nodes;
+mod opening;
+mod orders;
 mod places;
 #[cfg(feature = "dpdk")]
 mod ports;
@@ -66,10 +70,11 @@ mod well_being;
 
 pub use access::Stamp;
 pub use actor::{Actor, Order};
+pub use batch::{Batch, Edited};
 pub use change::{Change, Changes};
 pub use compare::TableDifference;
 pub use diff::DiffReport;
-pub use editor::{Batch, Edited, Editor, PortMacs};
+pub use editor::{Editor, PortMacs};
 pub use error::{ControlError, ErrorKind};
 pub use event::Event;
 pub use fallback::load;

@@ -7,6 +7,7 @@
 
 mod binding;
 mod counters;
+mod draft;
 mod edit;
 mod events;
 mod get;
@@ -14,10 +15,12 @@ mod listing;
 mod modules;
 mod parameters;
 mod path;
+mod plan;
 mod query;
 mod schema;
 mod stamp;
 mod tree;
+mod wanted;
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};

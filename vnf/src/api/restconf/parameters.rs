@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use super::binding::{local, number, text, unknown};
+use super::draft::{local, number, text, unknown};
 use super::edit::Manner;
 use super::path::Target;
 use super::schema::{Kind, Node};
