@@ -10,7 +10,10 @@ from . import contents, manifest, signature
 
 
 def write(
-    to: Path, files: dict[str, bytes | Path], when: int, signer: tuple[Path, Path, Path | None] | None
+    to: Path,
+    files: dict[str, bytes | Path],
+    when: int,
+    signer: tuple[Path, Path, Path | None] | None,
 ) -> None:
     """`signer`: key, certificate, and those between it and the root."""
     moment = datetime.datetime.fromtimestamp(when, datetime.UTC)

@@ -91,8 +91,19 @@ def _change_log() -> str:
 
 
 def _crates() -> str:
-    tree = _run("cargo", "tree", "--locked", "--package", "vnf", "--edges", "normal",
-                "--prefix", "none", "--format", "{p}: {l}")
+    tree = _run(
+        "cargo",
+        "tree",
+        "--locked",
+        "--package",
+        "vnf",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}: {l}",
+    )
     # Our own crates have their path behind the version; repeated subtrees have a star.
     crates = {line.replace(" (*)", "") for line in tree.splitlines() if "(/" not in line}
     return "\n".join(sorted(crates)) + "\n"

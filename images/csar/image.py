@@ -37,7 +37,9 @@ def read(path: Path, flavours: list[Flavour]) -> Image:
     disk = -(-_disk_bytes(path) // _GIB)
     for flavour in flavours:
         if flavour.disk < disk:
-            raise Wrong(f"{path}: needs a disk of {disk} GiB, but flavour {flavour.name} has {flavour.disk}")
+            raise Wrong(
+                f"{path}: needs a disk of {disk} GiB, but flavour {flavour.name} has {flavour.disk}"
+            )
     return Image(path, sha256(path), path.stat().st_size, disk)
 
 

@@ -61,7 +61,10 @@ def _flavour(vnfd: object, flavour: Flavour) -> list[str]:
     reads = {
         "CPUs": (compute["virtual_cpu"]["num_virtual_cpu"], flavour.vcpus),
         "memory": (compute["virtual_memory"]["virtual_mem_size"], f"{flavour.memory} MiB"),
-        "connection points": (sorted(vnfd.get_vdu_cps(name, "relay")), ["external", "internal", "management"]),
+        "connection points": (
+            sorted(vnfd.get_vdu_cps(name, "relay")),
+            ["external", "internal", "management"],
+        ),
         "relays by level": (relays, [1, 2, 4]),
         "default level": (vnfd.get_default_instantiation_level(name), "single"),
         "scaling": (vnfd.get_scale_vdu_and_num(name, "relays"), {"relay": 1}),

@@ -16,7 +16,8 @@ def make(text: str, key: Path, certificate: Path, chain: Path | None = None) -> 
     return _openssl(
         text,
         ["-sign", "-binary", "-md", "sha256", "-outform", "PEM"]
-        + ["-signer", str(certificate), "-inkey", str(key)] + more,
+        + ["-signer", str(certificate), "-inkey", str(key)]
+        + more,
         f"{certificate}: cannot sign with it",
     )
 
@@ -33,7 +34,8 @@ def verify(text: str, signature: str, authorities: Path | None) -> str:
             text,
             ["-verify", "-binary", "-inform", "PEM", "-in", str(pem), "-content", "/dev/stdin"]
             # What signs packages need not be a certificate for e-mail.
-            + ["-purpose", "any", "-signer", str(signer), "-out", "/dev/null"] + trust,
+            + ["-purpose", "any", "-signer", str(signer), "-out", "/dev/null"]
+            + trust,
             "the manifest's signature is not good",
         )
         show = ["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in", str(signer)]

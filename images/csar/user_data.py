@@ -76,7 +76,9 @@ def _table(table: keys.Table, values: object) -> list[str]:
     known = {key.name: key for key in table.keys}
     lines = [f"[[{table.name}]]" if table.repeated else f"[{table.name}]"]
     for name, value in values.items():
-        key = known.get(name) or _unknown(f"{table.name}.{name}", [f"{table.name}.{k}" for k in known])
+        key = known.get(name) or _unknown(
+            f"{table.name}.{name}", [f"{table.name}.{k}" for k in known]
+        )
         lines.append(f"{name} = {_value(key, f'{table.name}.{name}', value)}")
     return [*lines, ""]
 

@@ -11,8 +11,13 @@ import yaml
 from . import Wrong, manifest, signature
 from .contents import META
 
-_ENTRIES = ["Entry-Definitions", "ETSI-Entry-Manifest", "ETSI-Entry-Change-Log",
-            "ETSI-Entry-Licenses", "ETSI-Entry-Tests"]
+_ENTRIES = [
+    "Entry-Definitions",
+    "ETSI-Entry-Manifest",
+    "ETSI-Entry-Change-Log",
+    "ETSI-Entry-Licenses",
+    "ETSI-Entry-Tests",
+]
 
 # What Python says of archives that are damaged, or of a kind that nobody needs here.
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -60,7 +65,9 @@ def _judge(archive: zipfile.ZipFile, authorities: Path | None, found: Verified) 
             continue
         seen = _hash(archive, place)
         if seen != value:
-            found.problems.append(f"{place}: was changed: its SHA-256 is {seen}, {entry} says {value}")
+            found.problems.append(
+                f"{place}: was changed: its SHA-256 is {seen}, {entry} says {value}"
+            )
     for place in places:
         if place not in stated.hashes and place != entry and not place.endswith("/"):
             found.problems.append(f"{place}: is in the package, but not in {entry}")

@@ -8,7 +8,8 @@ The size is one of images/flavours.toml. A data port is one of
   vf:ADDRESS         an SR-IOV virtual function, whose MAC address and VLAN libvirt sets
   pci:ADDRESS        a whole PCI device
 
-and, but for the last, perhaps with a MAC address by which lwaftr.toml names it: bridge:br0@52:54:00:00:00:01.
+and, but for the last, perhaps with a MAC address by which lwaftr.toml names it:
+bridge:br0@52:54:00:00:00:01.
 Ports of the same kind are nic:1 and nic:2 in the guest; a whole device comes after all others.
 """
 
@@ -50,9 +51,13 @@ def options() -> argparse.Namespace:
     parser.add_argument("--management", default="default", help="a network of libvirt's")
     parser.add_argument("--external", type=port, required=True, metavar="PORT")
     parser.add_argument("--internal", type=port, required=True, metavar="PORT")
-    parser.add_argument("--cpus", type=cpus, help="host CPUs for the guest's, like 2,3,4-7; in its order")
+    parser.add_argument(
+        "--cpus", type=cpus, help="host CPUs for the guest's, like 2,3,4-7; in its order"
+    )
     parser.add_argument("--emulator-cpus", help="host CPUs for QEMU's own threads, like 0-1")
-    parser.add_argument("--node", type=int, default=0, help="the NUMA node of CPUs, NICs and memory")
+    parser.add_argument(
+        "--node", type=int, default=0, help="the NUMA node of CPUs, NICs and memory"
+    )
     parser.add_argument("--page", choices=["1G", "2M"], default="1G", help="the host's hugepages")
     parser.add_argument("--efi", action="store_true", help="boot by UEFI instead of BIOS")
     parser.add_argument(
@@ -61,14 +66,18 @@ def options() -> argparse.Namespace:
     arguments = parser.parse_args()
     wanted = FLAVOURS[arguments.flavour]["vcpus"]
     if arguments.cpus and len(arguments.cpus) != wanted:
-        parser.error(f"--cpus: flavour {arguments.flavour} needs {wanted}, not {len(arguments.cpus)}")
+        parser.error(
+            f"--cpus: flavour {arguments.flavour} needs {wanted}, not {len(arguments.cpus)}"
+        )
     return arguments
 
 
 def port(text: str) -> tuple[str, str, str | None]:
     found = PORT.fullmatch(text)
     if not found:
-        raise argparse.ArgumentTypeError(f"{text} is not bridge:, vhost-user:, vf: or pci: with a name")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not bridge:, vhost-user:, vf: or pci: with a name"
+        )
     kind, where, mac = found.groups()
     if kind in ("vf", "pci") and not ADDRESS.fullmatch(where):
         raise argparse.ArgumentTypeError(f"{where} is not a PCI address like 0000:3b:02.0")
@@ -184,7 +193,12 @@ def whole_device(devices: ET.Element, address: str) -> None:
 def pci(source: ET.Element, address: str, **more: str) -> None:
     names = ("domain", "bus", "slot", "function")
     parts = ADDRESS.fullmatch(address).groups()
-    add(source, "address", **more, **{name: f"0x{part}" for name, part in zip(names, parts, strict=True)})
+    add(
+        source,
+        "address",
+        **more,
+        **{name: f"0x{part}" for name, part in zip(names, parts, strict=True)},
+    )
 
 
 def rest(devices: ET.Element, arguments: argparse.Namespace) -> None:

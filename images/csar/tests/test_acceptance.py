@@ -13,10 +13,14 @@ SCRIPT = ROOT / "images/csar/acceptance.sh"
 def run(tmp_path: Path, there: str, *arguments: str) -> subprocess.CompletedProcess:
     """`there` is a shell script that gets each command as "$2"."""
     ssh = tmp_path / "ssh"
-    ssh.write_text(f"#!/bin/sh\necho \"$1: $2\" >>{tmp_path}/asked\n{there}\n")
+    ssh.write_text(f'#!/bin/sh\necho "$1: $2" >>{tmp_path}/asked\n{there}\n')
     ssh.chmod(0o755)
     return subprocess.run(
-        [SCRIPT, *arguments], env=os.environ | {"SSH": str(ssh)}, capture_output=True, text=True, check=False
+        [SCRIPT, *arguments],
+        env=os.environ | {"SSH": str(ssh)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

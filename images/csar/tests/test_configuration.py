@@ -21,21 +21,27 @@ GOOD = {
     "instance": {"log-format": "json", "shutdown-grace": 30},
     "workers": {"cpus": [1]},
     "external": {
-        "port": "0000:00:05.0",
+        "port": "nic:1",
         "address": ["192.0.2.2/24"],
         "next-hop": ["192.0.2.1"],
         "proxy-arp": True,
-        "egress-filter": 'not (tcp dst port 25) and not host 198.51.100.1',
+        "egress-filter": "not (tcp dst port 25) and not host 198.51.100.1",
     },
     "internal": {
-        "port": "0000:00:06.0",
+        "port": "mac:52:54:00:00:00:02",
         "address": ["2001:db8:0:1::2/64"],
         "next-hop": ["2001:db8:0:1::1"],
         "mtu": 1540,
     },
     "softwires": {"br-addresses": ["2001:db8:ffff::1"], "file": "softwires.csv"},
     "softwire": [
-        {"ipv4": "203.0.113.1", "psid-offset": 6, "psid-len": 8, "psid": 52, "b4-ipv6": "2001:db8:0:100::1"},
+        {
+            "ipv4": "203.0.113.1",
+            "psid-offset": 6,
+            "psid-len": 8,
+            "psid": 52,
+            "b4-ipv6": "2001:db8:0:100::1",
+        },
         {"ipv4": "203.0.113.9", "b4-ipv6": "2001:db8:0:100::9"},
     ],
     "policy": {"hairpinning": "local", "dscp": "46", "mss-clamp": "1400", "flow-label": "hash"},
@@ -50,7 +56,9 @@ def with_properties(package: Path, properties: dict) -> list[str]:
         place = "Definitions/lwaftr_small.yaml"
         template = yaml.safe_load(files[place])
         node = template["topology_template"]["node_templates"]["VNF"]
-        node["properties"]["configurable_properties"] = {"additional_configurable_properties": properties}
+        node["properties"]["configurable_properties"] = {
+            "additional_configurable_properties": properties
+        }
         files[place] = yaml.safe_dump(template, sort_keys=False).encode()
 
     make_again(package, how)
@@ -76,7 +84,9 @@ def test_the_descriptor_has_every_key_of_the_manual(built: Path) -> None:
     assert seen == sum(len(table.keys) for table in keys.read()) == 100
 
 
-def test_the_descriptor_takes_what_the_program_takes(package: Path, program: Path, tmp_path: Path) -> None:
+def test_the_descriptor_takes_what_the_program_takes(
+    package: Path, program: Path, tmp_path: Path
+) -> None:
     assert with_properties(package, GOOD) == []
 
     config = yaml.safe_load(user_data.write(GOOD))
@@ -87,7 +97,9 @@ def test_the_descriptor_takes_what_the_program_takes(package: Path, program: Pat
         "/etc/lwaftr/lwaftr.toml",
         "/etc/lwaftr/softwires.csv",
     ]
-    done = subprocess.run([program, "check", tmp_path / "lwaftr.toml"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "check", tmp_path / "lwaftr.toml"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "softwires.csv").read_text() == TABLE
     # They have arrived: one from each of the two kinds of values that change on the way.
@@ -108,7 +120,7 @@ def test_the_descriptor_refuses_what_is_wrong(package: Path) -> None:
         'contains unknown field "externals"',
         'contains unknown field "colour"',
         '"perhaps" is not a boolean',
-        'is missing required field "[\'port\']"',
+        "is missing required field \"['port']\"",
         'The value "100" of property "mtu" is out of range',
         'The value "sideways" of property "hairpinning" is not valid',
     ]:
@@ -118,7 +130,10 @@ def test_the_descriptor_refuses_what_is_wrong(package: Path) -> None:
 @pytest.mark.parametrize(
     ("properties", "says"),
     [
-        ({"external": {"prot": "x"}}, "external.prot: there is no such property; perhaps external.port is meant"),
+        (
+            {"external": {"prot": "x"}},
+            "external.prot: there is no such property; perhaps external.port is meant",
+        ),
         ({"extrenal": {}}, "extrenal: there is no such property; perhaps external is meant"),
         ({"zzz": {}}, "zzz: there is no such property; there are instance, workers"),
         ({"internal": {"mtu": "big"}}, 'internal.mtu: "big" is not an integer from 1280 to 9000'),
@@ -137,4 +152,6 @@ def test_user_data_is_not_made_of_what_is_wrong(properties: dict, says: str) -> 
 def test_text_of_all_kinds_arrives(tmp_path: Path) -> None:
     filter_ = 'host "a\\b" or\n\tport 80 # é'
     config = yaml.safe_load(user_data.write({"external": {"egress-filter": filter_}}))
-    assert tomllib.loads(config["write_files"][0]["content"]) == {"external": {"egress-filter": filter_}}
+    assert tomllib.loads(config["write_files"][0]["content"]) == {
+        "external": {"egress-filter": filter_}
+    }

@@ -49,7 +49,9 @@ def test_a_machine() -> None:
     # Their order is the guest's.
     networks = yaml.safe_load(read("machine.yaml"))["resources"]["relay"]["properties"]["networks"]
     assert [network["port"]["get_resource"] for network in networks] == [
-        "management_port", "external_port", "internal_port",
+        "management_port",
+        "external_port",
+        "internal_port",
     ]
 
     files = made["day0"].properties["cloud_config"]["write_files"]
@@ -71,7 +73,10 @@ def test_a_machine_with_what_is_optional() -> None:
 
 
 def test_relays_have_configurations_of_their_own() -> None:
-    made = plan(read("relays.yaml"), RELAYS | {"relays": 3, "configurations": ["a", "b", "c"], "softwires": "table\n"})
+    made = plan(
+        read("relays.yaml"),
+        RELAYS | {"relays": 3, "configurations": ["a", "b", "c"], "softwires": "table\n"},
+    )
     assert made["apart"].properties["policies"] == ["anti-affinity"]
     group = below(made["group"])
     machines = [below(group[number])["relay"].properties for number in ("0", "1", "2")]
@@ -92,7 +97,11 @@ def test_the_administrators_flavours_are_ours() -> None:
     for size in flavours.read():
         flavor = made[size.name].properties
         assert flavor["name"] == f"lwaftr.{size.name}"
-        assert (flavor["vcpus"], flavor["ram"], flavor["disk"]) == (size.vcpus, size.memory, size.disk)
+        assert (flavor["vcpus"], flavor["ram"], flavor["disk"]) == (
+            size.vcpus,
+            size.memory,
+            size.disk,
+        )
         specs = flavor["extra_specs"]
         assert specs["hw:cpu_policy"] == "dedicated"
         assert specs["hw:mem_page_size"] == "large"
@@ -104,7 +113,9 @@ def test_the_administrators_flavours_are_ours() -> None:
     assert image["extra_properties"]["hw_vif_multiqueue_enabled"] == "true"
     assert "hw_viommu_model" not in image["extra_properties"]
 
-    made = plan(read("admin.yaml"), {"image_location": "https://x.example/", "viommu_model": "intel"})
+    made = plan(
+        read("admin.yaml"), {"image_location": "https://x.example/", "viommu_model": "intel"}
+    )
     assert made["image"].properties["extra_properties"]["hw_viommu_model"] == "intel"
 
 
@@ -113,8 +124,8 @@ def test_the_administrators_flavours_are_ours() -> None:
     [
         ("no_fixed_ips: true", "no_fixed_addresses: true", "Unknown Property no_fixed_addresses"),
         ("config_drive: true", "config_drive: perhaps", "is not a valid boolean"),
-        ("OS::Nova::Server", "OS::Nova::Sever", 'could not be found'),
-        ("get_resource: day0", "get_resource: day1", 'day1'),
+        ("OS::Nova::Server", "OS::Nova::Sever", "could not be found"),
+        ("get_resource: day0", "get_resource: day1", "day1"),
     ],
 )
 def test_heat_refuses_what_is_wrong(old: str, new: str, says: str) -> None:
@@ -135,5 +146,8 @@ def test_heat_refuses_values_that_cannot_be() -> None:
 
 
 def test_templates_are_for_one_version_of_heat() -> None:
-    versions = {yaml.safe_load(file.read_text())["heat_template_version"] for file in TEMPLATES.glob("*.yaml")}
+    versions = {
+        yaml.safe_load(file.read_text())["heat_template_version"]
+        for file in TEMPLATES.glob("*.yaml")
+    }
     assert len(versions) == 1

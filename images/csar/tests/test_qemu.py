@@ -17,7 +17,9 @@ from conftest import ROOT
 from csar import flavours
 
 SCRIPT = ROOT / "images/qemu-system.sh"
-needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="there is no QEMU here")
+needs_qemu = pytest.mark.skipif(
+    not shutil.which("qemu-system-x86_64"), reason="there is no QEMU here"
+)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes tap devices")
 
 
@@ -48,16 +50,26 @@ class Monitor:
 
 
 @contextmanager
-def machine(directory: Path, *, in_namespace: bool = False, **environment: str) -> Iterator[Monitor]:
+def machine(
+    directory: Path, *, in_namespace: bool = False, **environment: str
+) -> Iterator[Monitor]:
     image, seed = directory / "image.qcow2", directory / "seed.img"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "1G"], check=True)
     seed.write_bytes(bytes(1 << 20))
     control = directory / "control"
     # Nothing on the disks to boot: it need not try.
-    environment = {"ACCEL": "tcg", "MANAGEMENT": "user", "MORE": f"-S -qmp unix:{control},server,nowait"} | environment
+    environment = {
+        "ACCEL": "tcg",
+        "MANAGEMENT": "user",
+        "MORE": f"-S -qmp unix:{control},server,nowait",
+    } | environment
     command = ["unshare", "--net"] * in_namespace + [str(SCRIPT), str(image), str(seed)]
     process = subprocess.Popen(
-        command, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         yield Monitor(control, process)
@@ -90,7 +102,9 @@ def test_a_small_relay(tmp_path: Path, iommu: str) -> None:
         assert monitor.ask("query-memory-size-summary")["base-memory"] == size.memory << 20
         [backend] = monitor.ask("query-memdev")
         assert backend["share"] is True
-        disks = {disk["inserted"]["file"]: disk["inserted"]["ro"] for disk in monitor.ask("query-block")}
+        disks = {
+            disk["inserted"]["file"]: disk["inserted"]["ro"] for disk in monitor.ask("query-block")
+        }
         assert disks == {str(tmp_path / "image.qcow2"): False, str(tmp_path / "seed.img"): True}
         # nic:0 is the management, nic:1 external, nic:2 internal.
         assert cards(monitor) == [
@@ -126,7 +140,11 @@ def test_a_medium_relay_has_a_queue_pair_for_each_worker(tmp_path: Path) -> None
 )
 def test_what_is_wrong_is_said(environment: dict, arguments: list, says: str) -> None:
     done = subprocess.run(
-        [SCRIPT, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+        [SCRIPT, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode in (1, 2)
     assert done.stderr.strip() == says

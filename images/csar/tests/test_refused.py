@@ -132,7 +132,13 @@ def test_no_damage_goes_unnoticed(built: Path, package: Path) -> None:
 
 @pytest.mark.parametrize(
     "descriptor",
-    ["", "[]", "a: [", "topology_template: 7", "topology_template: { node_templates: { a: { artifacts: { b: c } } } }"],
+    [
+        "",
+        "[]",
+        "a: [",
+        "topology_template: 7",
+        "topology_template: { node_templates: { a: { artifacts: { b: c } } } }",
+    ],
 )
 def test_a_descriptor_that_is_none(package: Path, descriptor: str) -> None:
     make_again(package, lambda files: files.update({SMALL: descriptor.encode()}))
@@ -160,14 +166,22 @@ def test_a_manifest_that_is_none(package: Path, old: str, new: str, says: str) -
 # tosca-parser reports these all at once.
 WRONG = [
     # Properties that no type has: of the VNF, a VDU, a connection point, the CPU.
-    ("        flavour_id: small\n        flavour", "        colour: red\n        flavour", '"colour"'),
+    (
+        "        flavour_id: small\n        flavour",
+        "        colour: red\n        flavour",
+        '"colour"',
+    ),
     ("        name: relay\n", "        nam: relay\n", '"nam"'),
     ("vnic_type: normal", "vnic_kind: normal", '"vnic_kind"'),
     ("cpu_architecture:", "cpu_colour:", '"cpu_colour"'),
     # Values that cannot be.
     ("num_virtual_cpu: 2", "num_virtual_cpu: 0", 'The value "0" of property "num_virtual_cpu"'),
     ("disk_format: qcow2", "disk_format: floppy", 'The value "floppy" of property "disk_format"'),
-    ("pinning_policy: static", "pinning_policy: maybe", 'The value "maybe" of property "virtual_cpu'),
+    (
+        "pinning_policy: static",
+        "pinning_policy: maybe",
+        'The value "maybe" of property "virtual_cpu',
+    ),
 ]
 
 

@@ -16,9 +16,24 @@ class Authority:
 
     def __init__(self, directory: Path, name: str) -> None:
         directory.mkdir()
-        self.directory, self.root, self.key = directory, directory / "root.pem", directory / "root-key.pem"
-        self._openssl("req", "-x509", "-days", "2", "-subj", f"/CN={name}", "-out", self.root,
-                      "-keyout", self.key, *self._new_key())
+        self.directory, self.root, self.key = (
+            directory,
+            directory / "root.pem",
+            directory / "root-key.pem",
+        )
+        self._openssl(
+            "req",
+            "-x509",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-out",
+            self.root,
+            "-keyout",
+            self.key,
+            *self._new_key(),
+        )
 
     def issue(self, name: str) -> tuple[Path, Path]:
         """A key and its certificate, for signing code."""
@@ -26,9 +41,26 @@ class Authority:
             self.directory / f"{name}{end}" for end in ("-key.pem", ".csr", ".pem", ".ext")
         )
         extensions.write_text("keyUsage=digitalSignature\nextendedKeyUsage=codeSigning\n")
-        self._openssl("req", "-new", "-subj", f"/CN={name}", "-out", request, "-keyout", key, *self._new_key())
-        self._openssl("x509", "-req", "-days", "2", "-in", request, "-out", certificate, "-CA", self.root,
-                      "-CAkey", self.key, "-CAcreateserial", "-extfile", extensions)
+        self._openssl(
+            "req", "-new", "-subj", f"/CN={name}", "-out", request, "-keyout", key, *self._new_key()
+        )
+        self._openssl(
+            "x509",
+            "-req",
+            "-days",
+            "2",
+            "-in",
+            request,
+            "-out",
+            certificate,
+            "-CA",
+            self.root,
+            "-CAkey",
+            self.key,
+            "-CAcreateserial",
+            "-extfile",
+            extensions,
+        )
         return key, certificate
 
     @staticmethod
@@ -74,7 +106,9 @@ def test_a_manifest_that_was_changed_after_signing(
     signed: Path, authority: Authority, trusting: bool
 ) -> None:
     def relabel(files: dict[str, bytes]) -> None:
-        files["lwaftr.mf"] = files["lwaftr.mf"].replace(b"vnf_provider_id: lwaftr", b"vnf_provider_id: anybody")
+        files["lwaftr.mf"] = files["lwaftr.mf"].replace(
+            b"vnf_provider_id: lwaftr", b"vnf_provider_id: anybody"
+        )
 
     change(signed, relabel)
     [problem] = verify.verify(signed, None if trusting else authority.root).problems
@@ -114,5 +148,7 @@ def test_a_key_of_another_certificate(standin: Path, authority: Authority, tmp_p
     with pytest.raises(Wrong, match="cannot sign with it"):
         archive.write(tmp_path / "a.csar", files, contents.released(), (key, certificate, None))
     with pytest.raises(Wrong, match="there is no such file to sign with"):
-        archive.write(tmp_path / "a.csar", files, contents.released(), (tmp_path / "no", certificate, None))
+        archive.write(
+            tmp_path / "a.csar", files, contents.released(), (tmp_path / "no", certificate, None)
+        )
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Whether the sizes of flavours.toml are enough, by what the program says it needs."""
 
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -30,7 +31,9 @@ def test_buffers_fit_into_the_guests_hugepages(name: str, program: Path, tmp_pat
     assert "# cpus = [2, 3]\n" in text
     (tmp_path / "lwaftr.toml").write_text(text.replace("# cpus = [2, 3]\n", f"cpus = [{cpus}]\n"))
     (tmp_path / "softwires.csv").write_bytes((ROOT / "configs/softwires.csv").read_bytes())
-    done = subprocess.run([program, "check", tmp_path / "lwaftr.toml"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "check", tmp_path / "lwaftr.toml"], check=True, capture_output=True, text=True
+    )
     assert re.search(rf"workers +{size.workers}, on CPU {cpus}", done.stdout)
     buffers = int(re.search(r"buffers .*: (\d+) MiB, in hugepages", done.stdout)[1])
     assert 0 < buffers <= size.hugepages
@@ -48,7 +51,7 @@ def test_the_table_fits_into_the_rest_of_the_memory(name: str) -> None:
 def test_sizes_grow_and_leave_a_cpu_for_the_rest() -> None:
     sizes = list(SIZES.values())
     assert [size.name for size in sizes] == ["small", "medium", "large"]
-    for smaller, larger in zip(sizes, sizes[1:], strict=False):
+    for smaller, larger in itertools.pairwise(sizes):
         assert smaller.workers < larger.workers and smaller.softwires < larger.softwires
         assert smaller.memory < larger.memory and smaller.disk < larger.disk
     # The image isolates all CPUs but the first: more than one for the rest would lie idle.

@@ -29,19 +29,21 @@ def unpacked(built: Path, tmp_path: Path) -> Path:
 def requests(flavour: str, numbers: range) -> tuple[dict, dict, dict]:
     """What the orchestrator asks for and grants: these relays, each with its configuration."""
     configured = {
-        f"relay-{number}": {"configuration": f"# {number}\n", "softwires": "table\n"} for number in numbers
+        f"relay-{number}": {"configuration": f"# {number}\n", "softwires": "table\n"}
+        for number in numbers
     }
     request = {
         "flavourId": flavour,
         "type": "SCALE_OUT",
         "extVirtualLinks": [
-            {"id": network, "resourceId": network,
-             "extCps": [{"cpdId": side, "cpConfig": {}}]}
+            {"id": network, "resourceId": network, "extCps": [{"cpdId": side, "cpConfig": {}}]}
             for side, network in SIDES.items()
         ],
         "additionalParams": {"nfv": {"VDU": configured}},
     }
-    added = [{"id": f"r{number}", "type": "COMPUTE", "resourceTemplateId": "relay"} for number in numbers]
+    added = [
+        {"id": f"r{number}", "type": "COMPUTE", "resourceTemplateId": "relay"} for number in numbers
+    ]
     grant = {
         "vimAssets": {
             "softwareImages": [{"vnfdSoftwareImageId": "relay", "vimSoftwareImageId": "image-id"}]
@@ -78,8 +80,11 @@ def test_a_pair_is_instantiated(unpacked: Path, flavour: str) -> None:
 def test_one_more_is_added(unpacked: Path) -> None:
     request, asked, grant = requests("small", range(1, 2))
     links = [
-        {"id": network, "resourceHandle": {"resourceId": network},
-         "currentVnfExtCpData": [{"cpdId": side, "cpConfig": {}}]}
+        {
+            "id": network,
+            "resourceHandle": {"resourceId": network},
+            "currentVnfExtCpData": [{"cpdId": side, "cpConfig": {}}],
+        }
         for side, network in SIDES.items()
     ]
     instance = {
