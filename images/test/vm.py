@@ -108,7 +108,7 @@ class Machine:
 
     def _ssh_command(self):
         return ["ssh", "-q", "-i", str(self.key), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no",
-                "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=20", "lwaftr@127.0.0.1"]
+                "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=20", "debian@127.0.0.1"]
 
 
 def volume(path, label, directory):

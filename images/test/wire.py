@@ -16,13 +16,17 @@ class Host:
     """A router next to the relay. It resolves as routers do; all else that comes is kept, in order."""
 
     def __init__(self, directory, name, mac, ipv4=None, ipv6=None):
-        self.mac, self.ipv4, self.ipv6 = mac, ipv4, ipv6
         self.near = os.path.join(directory, f"{name}.host")
         self.far = os.path.join(directory, f"{name}.vm")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.socket.bind(self.near)
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        one.bind(self.near)
+        self.attach(one, mac, ipv4, ipv6)
+
+    def attach(self, one, mac, ipv4, ipv6):
+        """Receives from a socket, and answers."""
+        self.socket, self.mac, self.ipv4, self.ipv6 = one, mac, ipv4, ipv6
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.frames = queue.Queue()
         threading.Thread(target=self._receive, daemon=True).start()
 
