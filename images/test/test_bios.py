@@ -1,6 +1,5 @@
 """Boot by BIOS; cards without an IOMMU. One machine from its first boot to its second."""
 
-import json
 import re
 import secrets
 import threading
@@ -125,7 +124,7 @@ def test_metrics_are_scraped_over_the_management_network(relay, access, director
         file.write(certificate)
     url = f"https://127.0.0.1:{relay.machine.api_port}/metrics"
     text = lab.curl(url, token, f"{directory}/ca.pem")
-    forwarded = re.search(r'^lwaftr_forwarded_packets_total\{.*interface="external".*\} (\d+)', text, re.M)
+    forwarded = re.search(r'^lwaftr_interface_forwarded_packets_total\{interface="external"\} (\d+)', text, re.M)
     assert forwarded and int(forwarded[1]) > 100, text[:2000]
 
 
@@ -136,9 +135,6 @@ def test_what_runs_where(relay, figure):
     assert machine.ssh("lwaftr status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"workers\"])'") == "1\n"
     used = int(machine.ssh("free -m | awk '/^Mem:/ { print $3 }'"))
     figure("memory used with the relay running, 1 worker, hugepages included", f"{used} MiB of 1024")
-    service = json.loads(machine.ssh("systemd-analyze time >/dev/null; "
-                                     "systemctl show lwaftr -p MainPID --value").strip())
-    assert service > 0
     listening = machine.ssh("sudo ss -Hltun | awk '{print $5}' | sort -u")
     ports = {address.rsplit(":", 1)[1] for address in listening.split() if not address.startswith("127.")}
     # SSH, the API that this configuration asks for, and DHCP's client.
