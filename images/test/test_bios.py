@@ -10,6 +10,7 @@ from scapy.all import ICMP, ICMPv6EchoReply, Ether
 
 import relay as lab
 from relay import Relay
+from vm import wait_until
 
 API = """
 [api]
@@ -152,18 +153,25 @@ def test_a_killed_relay_comes_back(relay, figure):
     killed = time.monotonic()
     seconds = relay.wait_until_it_forwards(120)
     figure("kill -9 to the next forwarded packet", f"{seconds:.1f} s (and up to {killed - start:.1f} s for ssh)")
-    assert "1" == relay.machine.ssh("systemctl show lwaftr -p NRestarts --value").strip()
+    assert restarts(relay) == 1
 
 
 def test_a_relay_that_stands_still_is_restarted(relay, figure):
     relay.machine.ssh("sudo systemctl kill --signal=STOP lwaftr")
-    seconds = relay.wait_until_it_forwards(180)
-    figure("kill -STOP to the next forwarded packet (watchdog: 10 s)", f"{seconds:.1f} s")
+    start = time.monotonic()
+    # The old one forwards what has waited, when it is woken to be ended: the new one counts.
+    wait_until(lambda: restarts(relay) == 2, 180, "restart by the watchdog")
+    relay.wait_until_it_forwards(120)
+    figure("kill -STOP to the next forwarded packet (watchdog: 10 s)", f"at most {time.monotonic() - start:.1f} s")
+
+
+def restarts(relay):
+    return int(relay.machine.ssh("systemctl show lwaftr -p NRestarts --value"))
 
 
 def test_a_reboot_keeps_everything(relay, figure):
     machine = relay.machine
-    machine.ssh(f"lwaftr softwire add --ipv4 203.0.113.9 --b4 2001:db8:0:900::1")
+    machine.ssh("lwaftr softwire add --ipv4 203.0.113.9 --b4 2001:db8:0:900::1")
     machine_id = machine.ssh("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub")
     machine.ssh("sudo systemctl reboot", check=False)
     time.sleep(3)
