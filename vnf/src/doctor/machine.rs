@@ -67,11 +67,17 @@ impl Machine {
         Some(cpu_list(&self.read(path)?))
     }
 
-    /// The CPUs behind an option of the kernel's command line, such as `rcu_nocbs=2-5`.
+    /// The CPUs behind an option of the kernel's command line, such as `rcu_nocbs=2-5`, or `1-N`, where
+    /// N is the last one.
     pub(crate) fn cpus_of_option(&self, option: &str) -> Vec<usize> {
+        let last = self.cpus("/sys/devices/system/cpu/possible").unwrap_or_default().pop();
+        let last = last.unwrap_or_default().to_string();
         let line = self.read("/proc/cmdline").unwrap_or_default();
         let values = line.split_whitespace().filter_map(|word| word.split_once('='));
-        values.filter(|(key, _)| *key == option).flat_map(|(_, value)| cpu_list(value)).collect()
+        values
+            .filter(|(key, _)| *key == option)
+            .flat_map(|(_, value)| cpu_list(&value.replace('N', &last)))
+            .collect()
     }
 
     /// The value behind `key:` in a file of such lines.

@@ -44,7 +44,7 @@ impl Tree {
     pub(crate) fn good() -> Self {
         let tree = Self { directory: TempDir::new().unwrap(), config: CONFIG.to_owned() };
         tree.write("/proc/cpuinfo", &format!("model name\t: A CPU\n{FLAGS}\n"));
-        let options = "isolcpus=managed_irq,domain,2 nohz_full=2 rcu_nocbs=2";
+        let options = "isolcpus=managed_irq,domain,2-N nohz_full=2 rcu_nocbs=2-N";
         tree.write("/proc/cmdline", options);
         tree.write(
             "/proc/self/status",
@@ -65,6 +65,7 @@ impl Tree {
         tree.write(clock, "kvm-clock");
         let cpus = "/sys/devices/system/cpu";
         tree.write(&format!("{cpus}/online"), "0-3");
+        tree.write(&format!("{cpus}/possible"), "0-3");
         for cpu in 0..4 {
             let cpu_directory = format!("{cpus}/cpu{cpu}");
             tree.write(&format!("{cpu_directory}/topology/thread_siblings_list"), &cpu.to_string());
