@@ -1,15 +1,14 @@
 """Boots the image and keeps what was measured (`--image`, `--record`); see docs/nfv.md."""
 
 import datetime
+import json
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[2]
 results, figures = {}, {}
 
 
@@ -50,24 +49,30 @@ def pytest_runtest_logreport(report):
 
 def pytest_sessionfinish(session):
     record = session.config.getoption("--record")
-    if not record or not results:
-        return
-    def git(*words):
-        done = subprocess.run(["git", "-C", str(TOP), *words], capture_output=True, text=True)
-        return done.stdout.strip()
-    path = Path(session.config.getoption("--image"))
-    lines = [
-        "# The last run of `make image-test`", "",
-        "Written by the tests themselves (`images/test`); [nfv.md](nfv.md) says what they are about.", "",
-        "| | |", "| --- | --- |",
-        f"| date | {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC |",
-        f"| commit | {git('describe', '--always', '--dirty', '--abbrev=12')} |",
-        f"| image | {path.name}, {path.stat().st_size / 1e6:.0f} MB |",
-        f"| machine | QEMU without KVM (TCG), 2 virtual CPUs on {os.cpu_count()} shared ones: "
-        "times are many times those of a real machine |", "",
-        "| measured | |", "| --- | --- |",
-        *(f"| {what} | {value} |" for what, value in figures.items()), "",
-        "| test | result | seconds |", "| --- | --- | --- |",
-        *(f"| `{name}` | {outcome} | {seconds:.0f} |" for name, (outcome, seconds) in results.items()),
-    ]
-    Path(record).write_text("\n".join(lines) + "\n")
+    if record and results:
+        image = Path(session.config.getoption("--image"))
+        Path(record).write_text(text(Path(record), image))
+
+
+def text(record, image):
+    """The record with these results in place of older ones of the same tests and figures."""
+    manifest = json.loads(image.with_suffix(".manifest.json").read_text())
+    now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"
+    ran = f"{now} UTC | {manifest['commit'][:12]}"
+    tests = {f"`{name}`": f"{outcome} | {seconds:.0f} | {ran}" for name, (outcome, seconds) in results.items()}
+    measured = {what: f"{value} | {ran}" for what, value in figures.items()}
+    old = record.read_text().splitlines() if record.exists() else []
+    rows = [line.strip("| ").split(" | ", 1) for line in old if line.startswith("| ") and line.count("|") in (5, 6)]
+    rows = [row for row in rows if row[0] not in ("test", "measured", "---")]
+    tests = {name: rest for name, rest in rows if name.startswith("`")} | tests
+    measured = {what: rest for what, rest in rows if not what.startswith("`")} | measured
+    return "\n".join([
+        "# The last run of each test of the image", "",
+        "Written by `make image-test` itself; [nfv.md](nfv.md) says what the tests are about. The machine: QEMU without",
+        f"KVM (TCG), 2 virtual CPUs on {os.cpu_count()} shared ones, so that times are many times those of a real machine. The "
+        "last image:", f"{image.name}, {image.stat().st_size / 1e6:.0f} MB. The commit is the one that the image was built from.", "",
+        "| measured | | when | commit |", "| --- | --- | --- | --- |",
+        *(f"| {what} | {rest} |" for what, rest in measured.items()), "",
+        "| test | result | seconds | when | commit |", "| --- | --- | --- | --- | --- |",
+        *(f"| {name} | {rest} |" for name, rest in sorted(tests.items())),
+    ]) + "\n"
