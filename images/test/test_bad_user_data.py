@@ -31,7 +31,7 @@ def test_the_management_card_is_not_taken(relay):
     relay.machine.ssh("sudo systemctl reset-failed lwaftr; sudo systemctl restart lwaftr", check=False, seconds=300)
     relay.machine.wait_for_console("(enp0s16) has the only default route of this machine: it would be cut off", 60)
     # The relay's own refusal, and the doctor's, follow.
-    relay.machine.wait_for_console("doctor", 120)
+    relay.machine.wait_for_console("problem  port-binding", 120)
     relay.machine.ssh("true")
 
 

@@ -88,7 +88,11 @@ class Machine:
 
     def ssh(self, command, check=True, seconds=120):
         """Runs a command in it, as the operator; gives what it says."""
-        done = subprocess.run(self._ssh_command() + [command], capture_output=True, text=True, timeout=seconds)
+        # 255: no connection, which a busy machine may be too slow for.
+        for _ in range(3):
+            done = subprocess.run(self._ssh_command() + [command], capture_output=True, text=True, timeout=seconds)
+            if done.returncode != 255:
+                break
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + ("" if check else done.stderr)
