@@ -107,4 +107,5 @@ def test_the_relay_has_forwarded_it(b4):
     said = b4.relay.ssh("lwaftr stats --json | python3 -c 'import json, sys; "
                         "s = json.load(sys.stdin)[\"interfaces\"]; "
                         "print(min(s[side][\"forwarded-packets\"] for side in s))'")
-    assert int(said) > 100
+    # At least the acknowledgements of one file, which come from the B4.
+    assert int(said) > 20

@@ -48,7 +48,7 @@ class Testpmd:
             devices += [f"--vdev=net_vhost{number},iface={self.sockets[number]},queues={queues}",
                         f"--vdev=net_tap{number},iface={self.taps[number]}"]
         self.log = open(f"{directory}/testpmd.log", "w")
-        # Ports in the order of their drivers' names: both taps, then both of vhost.
+        # Ports have numbers in this order, and are paired by it.
         self.process = subprocess.Popen(
             ["dpdk-testpmd", "--lcores=0@(0-1),1@(0-1)", "--no-pci", "--file-prefix=lwi-testpmd", "--in-memory",
              "--single-file-segments", *devices, "--", "--auto-start", "--forward-mode=io", "--port-topology=paired",
