@@ -20,6 +20,8 @@ pub struct Alarms {
     pub missed_rate: u32,
     /// Per cent of a pool's buffers that should be free.
     pub mempool_free: u8,
+    /// Per cent of a worker's share of reassembly that should be free.
+    pub reassembly_free: u8,
     /// Per cent of its time that a worker may be busy.
     pub worker_busy: u8,
     /// Seconds without progress of a worker.
@@ -36,6 +38,7 @@ impl Default for Alarms {
             suppressed_rate: 100,
             missed_rate: 1,
             mempool_free: 10,
+            reassembly_free: 20,
             worker_busy: 95,
             worker_stall: 3,
             table_age: 0,
@@ -95,6 +98,7 @@ impl Table for Alarms {
             "suppressed-rate" OPTIONAL suppressed_rate = Integer(0, MOST);
             "missed-rate" OPTIONAL missed_rate = Integer(0, MOST);
             "mempool-free" OPTIONAL mempool_free = Integer(0, 90);
+            "reassembly-free" OPTIONAL reassembly_free = Integer(0, 90);
             "worker-busy" OPTIONAL worker_busy = Integer(0, 100);
             "worker-stall" OPTIONAL worker_stall = Integer(0, 3600);
             "table-age" OPTIONAL table_age = Integer(0, 31_536_000);

@@ -45,14 +45,17 @@ impl Control {
 
     fn worker_readings(&self) -> Vec<WorkerReading> {
         let reading = |(number, (cpu, progress)): (usize, &(usize, Arc<Progress>))| {
-            let in_packets = |side: Side| {
-                self.counters.get(number).map_or(0, |counters| counters.of(side).in_packets.get())
-            };
+            let counters = self.counters.get(number);
+            let in_packets =
+                |side: Side| counters.map_or(0, |counters| counters.of(side).in_packets.get());
+            let reassembly = counters.map(|counters| &counters.reassembly);
             WorkerReading {
                 cpu: *cpu,
                 rounds: progress.rounds(),
                 busy: Duration::from_nanos(progress.busy()),
                 in_packets: Side::BOTH.map(in_packets),
+                reassembly: reassembly
+                    .map_or([0; 2], |waits| [waits.packets.get(), waits.bytes.get()]),
             }
         };
         self.workers.iter().enumerate().map(reading).collect()

@@ -8,7 +8,7 @@ use super::keys::{End, Lookup};
 use super::outbox::Received;
 use super::reassembly::MOST_EXPIRED;
 use super::relay::Relay;
-use super::settings::Hairpinning;
+use super::settings::{Fragments, Hairpinning};
 use super::slab::{Id, Slab};
 use super::verdict::Stop;
 use crate::frame::{Burst, Frame, FramePool};
@@ -244,7 +244,7 @@ impl<P: FramePool> Relay<P> {
         let told = Told::by(packet);
         let tells_here = !needs_here || told.at(end).is_ok();
         if tells_here && (!needs_there || told.destination.is_ok()) {
-            let most = (limits.packets as usize / self.workers).max(1);
+            let most = Fragments::share(limits.packets, self.workers);
             self.ports.learn(flow, told, cx.now, most);
         }
         Ok(Lookup::at(address, told.at(end)))

@@ -39,13 +39,12 @@ impl Limits {
     /// One worker's share. Packets of one source may meet several workers, if they go to several
     /// BR addresses: each allows it everything.
     fn share(settings: &Fragments, workers: usize) -> Self {
-        let share = |limit: u32| (limit as usize / workers).max(1);
         Self {
             fragments: settings.max_fragments.into(),
             packets_per_source: settings.packets_per_source as usize,
             bytes_per_source: settings.bytes_per_source as usize,
-            packets: share(settings.packets),
-            bytes: share(settings.bytes),
+            packets: Fragments::share(settings.packets, workers),
+            bytes: Fragments::share(settings.bytes, workers),
         }
     }
 }
@@ -210,6 +209,13 @@ impl<P: FramePool> Relay<P> {
                 }
             }
         }
+    }
+
+    /// Says how much waits, for whoever looks at that.
+    pub(super) fn report_waiting(&self) {
+        let reassembly = &self.counters.reassembly;
+        reassembly.packets.set(self.packets.len() as u64);
+        reassembly.bytes.set(self.packets.used() as u64);
     }
 
     /// Is a packet not whole in time?

@@ -150,6 +150,7 @@ impl<P: FramePool> Relay<P> {
             self.release(&cx);
         }
         self.expire_fragments(&cx);
+        self.report_waiting();
         if !self.queries.is_empty() {
             self.answer_queries(&cx);
         }

@@ -202,6 +202,14 @@ pub struct Fragments {
     pub held_per_packet: u8,
 }
 
+impl Fragments {
+    /// What each of so many workers may take of a limit for the process.
+    #[must_use]
+    pub fn share(limit: u32, workers: usize) -> usize {
+        (limit as usize / workers.max(1)).max(1)
+    }
+}
+
 impl Default for Fragments {
     fn default() -> Self {
         Self {

@@ -101,6 +101,9 @@ alarms! {
     /// Few packet buffers are free.
     MempoolLow = "mempool-low", Major,
         "who holds them? frames that wait (held-packets), or a port that does not send";
+    /// Much of what fragments of tunnelled packets may take is taken: when it runs out, the oldest go (F1).
+    ReassemblyLow = "reassembly-low", Warning,
+        "an attack, or a path that cuts every packet? `internal.mtu` on both ends spares fragments; limits are in [fragments]";
     /// A worker makes no progress: nothing is forwarded on its queues.
     WorkerStalled = "worker-stalled", Critical,
         "is the process stopped, or its CPU taken by something else? restart it, and report its log";

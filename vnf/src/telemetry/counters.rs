@@ -35,6 +35,25 @@ impl Counter {
     }
 }
 
+/// How much of something there is now, with one writer.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Says how much there is.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// How much there was when it was said last.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Frames and their bytes: as received or sent, with VLAN tag, without FCS.
 #[derive(Debug, Default)]
 pub struct PacketCounter {
@@ -226,6 +245,17 @@ impl InterfaceTotals {
 pub struct WorkerCounters {
     interfaces: [InterfaceCounters; 2],
     examples: [Examples; 2],
+    /// What waits to be reassembled, as the worker's timers have found it last.
+    pub reassembly: Reassembly,
+}
+
+/// What waits to be reassembled (F1).
+#[derive(Debug, Default)]
+pub struct Reassembly {
+    /// Packets that are not whole yet.
+    pub packets: Gauge,
+    /// Bytes of memory that their fragments take.
+    pub bytes: Gauge,
 }
 
 impl WorkerCounters {

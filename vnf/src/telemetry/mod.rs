@@ -13,7 +13,8 @@ mod report;
 pub use alarm_book::{AlarmBook, AlarmCount, AlarmEvent, alarm_report, alarms_json};
 pub use alarms::{Alarm, AlarmKind, NextHopStatus, Severity};
 pub use counters::{
-    Counter, InterfaceCounters, InterfaceTotals, PacketBytes, PacketCounter, WorkerCounters,
+    Counter, Gauge, InterfaceCounters, InterfaceTotals, PacketBytes, PacketCounter, Reassembly,
+    WorkerCounters,
 };
 pub use examples::{EXAMPLE_BYTES, Example, Examples};
 pub use latency::{LatencyBook, LatencyKind, LatencyReader, LatencyRecorder};

@@ -285,6 +285,12 @@ impl Lab {
         self.session.counters().examples(side).get(reason)
     }
 
+    /// Packets that wait to be reassembled, and the memory that they take.
+    pub(crate) fn reassembly(&self) -> [u64; 2] {
+        let reassembly = &self.session.counters().reassembly;
+        [reassembly.packets.get(), reassembly.bytes.get()]
+    }
+
     /// What the softwires carried (A3), those that carried anything.
     pub(crate) fn tallies(&self) -> Vec<(Softwire, Tally)> {
         self.table.tallies()

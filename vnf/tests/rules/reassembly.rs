@@ -258,6 +258,20 @@ fn f6_a_flood_of_ipv6_fragments_takes_bounded_memory_and_nothing_from_others() {
     assert_eq!(lab.counter(Side::Internal, "drop ipv6-fragment-limit"), 40_000 - (MOST - 1));
 }
 
+/// What is not whole yet is known to whoever watches, and that it is over.
+#[test]
+fn f6_how_much_waits_is_said() {
+    let mut lab = Lab::new();
+    let pieces = cut(&Ipv4::udp(ALICES, DNS, 900), &[400, 800], 7);
+    wait(&mut lab, &pieces[..2]);
+    lab.wait(20);
+    // Of two frames, two blocks of 256 bytes each.
+    assert_eq!(lab.reassembly(), [1, 2 * 512]);
+    lab.b4s_send(&pieces[2]);
+    lab.wait(20);
+    assert_eq!(lab.reassembly(), [0, 0]);
+}
+
 /// What a port that hashes addresses alone does for two workers: whatever the hash, a packet's
 /// fragments go one way, and each worker puts together what is its own.
 #[test]

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::lwaftr::Fragments;
 use crate::side::Side;
 use crate::telemetry::{
     Alarm, AlarmKind, DropReason, InterfaceTotals, PoolStats, PortStats, WorkerReading,
@@ -72,6 +73,7 @@ impl Judge {
             self.suppressed(config),
             self.missed(config),
             self.pools(config),
+            self.reassembly(config),
             self.workers(config),
             self.table(config),
         ];
@@ -184,6 +186,28 @@ impl Judge {
                 raises: if free > 0.0 { 100.0 - free } else { 0.0 },
                 keeps: 100.0 - 1.5 * free,
                 text: format!("{} of {} buffers are free", pool.free, pool.capacity),
+            }
+        });
+        measured.collect()
+    }
+
+    fn reassembly(&self, config: &Config) -> Vec<Measured> {
+        let free = f64::from(config.alarms.reassembly_free);
+        let Some(sample) = self.last() else { return Vec::new() };
+        let workers = sample.workers.len();
+        let limits = [config.fragments.packets, config.fragments.bytes]
+            .map(|limit| Fragments::share(limit, workers) as f64);
+        let measured = sample.workers.iter().enumerate().map(|(number, worker)| {
+            let [packets, bytes] = worker.reassembly;
+            let shares = [packets as f64 / limits[0], bytes as f64 / limits[1]];
+            Measured {
+                kind: AlarmKind::ReassemblyLow,
+                side: Some(Side::Internal),
+                about: format!("worker {number}"),
+                value: 100.0 * shares[0].max(shares[1]),
+                raises: if free > 0.0 { 100.0 - free } else { 0.0 },
+                keeps: 100.0 - 1.5 * free,
+                text: format!("{packets} packets wait for fragments, in {bytes} bytes"),
             }
         });
         measured.collect()

@@ -161,6 +161,16 @@ impl Packets {
         Some(quoted)
     }
 
+    /// How many there are.
+    pub(in super::super) fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Bytes of memory that they take.
+    pub(in super::super) fn used(&self) -> usize {
+        self.pieces.used()
+    }
+
     /// Is there a packet that has waited that long?
     pub(in super::super) fn is_overdue(&self, now: u64, timeout: u64) -> bool {
         self.packets.overdue(now, timeout).is_some()

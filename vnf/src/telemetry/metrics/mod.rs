@@ -178,6 +178,21 @@ impl Reading {
                 family.sample(&[("worker", number), ("cpu", cpu)], value(worker));
             }
         }
+        for (name, help, value) in [
+            (
+                "lwaftr_worker_reassembly_packets",
+                "Packets that wait to be reassembled (F1).",
+                (|worker| worker.reassembly[0] as f64) as fn(&WorkerReading) -> f64,
+            ),
+            ("lwaftr_worker_reassembly_bytes", "Bytes of memory that their fragments take.", {
+                |worker| worker.reassembly[1] as f64
+            }),
+        ] {
+            let mut family = families.gauge(name, help);
+            for (number, cpu, worker) in &workers {
+                family.sample(&[("worker", number), ("cpu", cpu)], value(worker));
+            }
+        }
         let help = "Frames received, by worker: are they spread evenly?";
         let mut family = families.counter("lwaftr_worker_in_packets_total", help);
         for (number, cpu, worker) in &workers {

@@ -44,6 +44,8 @@ pub struct WorkerReading {
     pub busy: Duration,
     /// Frames received from each side.
     pub in_packets: [u64; 2],
+    /// Packets that wait to be reassembled, and the bytes of memory that they take.
+    pub reassembly: [u64; 2],
 }
 
 /// A pool of packet buffers.

@@ -29,6 +29,7 @@ fn reading() -> Reading {
             rounds: 5,
             busy: Duration::from_millis(1_500),
             in_packets: [8, 9],
+            reassembly: [10, 11],
         }],
         pools: vec![PoolStats { name: "small", capacity: 10, free: 4 }],
         next_hops: [vec![hop], vec![]],
@@ -59,6 +60,8 @@ fn names_derive_from_those_of_the_statistics() {
     has("lwaftr_port_link_speed_bytes{interface=\"internal\"} 1250000000");
     has("lwaftr_worker_busy_seconds_total{worker=\"0\",cpu=\"3\"} 1.5");
     has("lwaftr_worker_in_packets_total{worker=\"0\",cpu=\"3\",interface=\"internal\"} 9");
+    has("lwaftr_worker_reassembly_packets{worker=\"0\",cpu=\"3\"} 10");
+    has("lwaftr_worker_reassembly_bytes{worker=\"0\",cpu=\"3\"} 11");
     has("lwaftr_mempool_free_buffers{pool=\"small\"} 4");
     has("lwaftr_next_hop_up{interface=\"external\",address=\"192.0.2.254\"} 0");
     has("lwaftr_table_changed_timestamp_seconds 1700000000");

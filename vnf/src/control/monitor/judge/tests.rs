@@ -143,3 +143,23 @@ fn few_buffers_and_busy_or_stalled_workers() {
     assert_eq!(said, ["3 + worker-stalled worker 0"]);
     assert_eq!(watch.seconds(5, |_| {}), ["1 - worker-stalled worker 0"]);
 }
+
+/// RFC 6333 section 6.3: the operator hears of it before fragments have to go.
+#[test]
+fn reassembly_that_is_nearly_full() {
+    // Of two workers' halves of 16384 packets and 64 MiB.
+    let mut watch = Watch::new();
+    let waits = |sample: &mut Sample, packets, bytes| {
+        sample.workers[1].reassembly = [packets, bytes];
+    };
+    let (most, bytes) = (8_192, 32 << 20);
+    assert_eq!(watch.seconds(3, |sample| waits(sample, most * 4 / 5, bytes * 4 / 5)), [""; 0]);
+    let said = watch.seconds(3, |sample| waits(sample, most * 4 / 5 + 1, 0));
+    assert_eq!(said, ["1 + reassembly-low worker 1"]);
+    assert_eq!(watch.seconds(3, |sample| waits(sample, 0, bytes * 7 / 10 + 1)), [""; 0]);
+    let said = watch.seconds(3, |sample| waits(sample, 0, bytes * 7 / 10));
+    assert_eq!(said, ["1 - reassembly-low worker 1"]);
+    assert_eq!(watch.seconds(3, |sample| waits(sample, 0, bytes)).len(), 1);
+    watch.config.alarms.reassembly_free = 0;
+    assert_eq!(watch.seconds(1, |sample| waits(sample, most, bytes)).len(), 1);
+}
