@@ -34,7 +34,10 @@ impl<P: FramePool> Relay<P> {
         let station = station(frame.bytes());
         let header = cx.to_station(Side::External, station);
         let mtu = cx.snapshot.settings.external.link.mtu;
-        if let Err(reason) = self.check_echo(cx, frame, place, mtu.into(), Path::Station(station)) {
+        if let Err(reason) = self
+            .check_echo(cx, frame, place, mtu.into(), Path::Station(station))
+            .and_then(|()| self.allow_echo(cx))
+        {
             return reason.into();
         }
         let packet = reshape(frame, place, header.header_len())
@@ -63,6 +66,9 @@ impl<P: FramePool> Relay<P> {
         let Some(ethernet) = cx.to_next_hop(Side::Internal) else {
             return Verdict::Wait(Side::Internal);
         };
+        if let Err(reason) = self.allow_echo(cx) {
+            return reason.into();
+        }
         let tos = frame.bytes().get(place.start + 1).copied().unwrap_or(0);
         let outer = rewrite::outer(&cx.snapshot.settings.policy, br, b4, place.len, tos, 0);
         if !rewrite::encapsulate(frame, place, ethernet, &outer) {
@@ -104,7 +110,7 @@ impl<P: FramePool> Relay<P> {
         if place.len > mtu {
             return Err(DropReason::TooBig);
         }
-        self.allow_echo(cx)
+        Ok(())
     }
 
     fn allow_echo(&mut self, cx: &Context<'_>) -> Result<(), DropReason> {

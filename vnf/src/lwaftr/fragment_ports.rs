@@ -2,14 +2,13 @@
 //! has ports: they are remembered for the others, and those that come ahead of it wait for a moment.
 //! Each fragment is then forwarded on its own; nothing is put together.
 
-use super::aged::{Aged, Hashed, Hasher};
+use super::aged::{Aged, Hashed, Hasher, Id};
 use super::context::Context;
 use super::keys::{End, Lookup};
 use super::outbox::Received;
 use super::reassembly::MOST_EXPIRED;
 use super::relay::Relay;
 use super::settings::{Fragments, Hairpinning};
-use super::slab::{Id, Slab};
 use super::verdict::Stop;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
@@ -74,16 +73,6 @@ struct Waiting<F> {
     frame: F,
     received_on: Side,
     since: u64,
-    /// The next in its line.
-    behind: Option<Id>,
-}
-
-/// Fragments in the order they came.
-#[derive(Debug, Clone, Copy, Default)]
-struct Line {
-    first: Option<Id>,
-    last: Option<Id>,
-    count: usize,
 }
 
 /// What one worker remembers of first fragments, and what waits for them.
@@ -93,32 +82,30 @@ pub(super) struct FragmentPorts<F> {
     told: Aged<FlowId, Told>,
     /// Of the fragment that was last found to have to wait.
     awaited: Hashed<FlowId>,
-    waiting: Aged<FlowId, Line>,
-    fragments: Slab<Waiting<F>>,
-    /// Fragments that wait, in all.
-    count: usize,
+    waiting: Aged<FlowId, Waiting<F>>,
     /// Those whose first came meanwhile.
-    ready: Line,
+    ready: Vec<Waiting<F>>,
 }
 
 impl<F> FragmentPorts<F> {
     pub(super) fn new() -> Self {
         let hasher = Hasher::default();
+        let mut waiting = Aged::new();
+        waiting.reserve(MOST_WAITING);
         Self {
             awaited: hasher.of(FlowId::default()),
             hasher,
             told: Aged::new(),
-            waiting: Aged::new(),
-            fragments: Slab::new(),
-            count: 0,
-            ready: Line::default(),
+            waiting,
+            ready: Vec::with_capacity(MOST_WAITING),
         }
     }
 
     /// Remembers what a first fragment told; of too many the oldest is forgotten.
     fn learn(&mut self, flow: Hashed<FlowId>, told: Told, now: u64, most: usize) {
         self.told.reserve(most);
-        if let Some(former) = self.told.find(&flow) {
+        let former = self.told.of(&flow).next().map(|(id, _)| id);
+        if let Some(former) = former {
             self.told.remove(former);
         }
         while self.told.len() >= most
@@ -127,75 +114,23 @@ impl<F> FragmentPorts<F> {
             self.told.remove(oldest);
         }
         self.told.insert(flow, told, now);
-        if let Some(waited) = self.waiting.find(&flow) {
-            let waited = self.take(waited);
-            self.append(waited);
+        let mut next = self.waiting.of(&flow).last().map(|(id, _)| id);
+        while let Some(waited) = self.take(&mut next) {
+            self.ready.push(waited);
         }
     }
 
     fn recall(&self, flow: &Hashed<FlowId>, now: u64, memory: u64) -> Option<Told> {
-        let entry = self.told.get(self.told.find(flow)?)?;
-        (now.saturating_sub(entry.since) < memory).then_some(entry.value)
+        let (id, told) = self.told.of(flow).next()?;
+        (now.saturating_sub(self.told.since(id)?) < memory).then_some(*told)
     }
 
-    /// Takes out all that waits for one first fragment.
-    fn take(&mut self, flow: Id) -> Line {
-        let line = self.waiting.remove(flow).map(|entry| entry.value).unwrap_or_default();
-        self.count -= line.count;
-        line
-    }
-
-    /// Makes a line of fragments ready, behind those that are.
-    fn append(&mut self, line: Line) {
-        match self.ready.last.and_then(|last| self.fragments.get_mut(last)) {
-            Some(last) => last.behind = line.first,
-            None => self.ready.first = line.first,
-        }
-        self.ready.last = line.last.or(self.ready.last);
-        self.ready.count += line.count;
-    }
-
-    /// Takes the first fragment out of a line.
-    fn pop(&mut self, line: &mut Line) -> Option<Waiting<F>> {
-        let fragment = self.fragments.remove(line.first?)?;
-        line.first = fragment.behind;
-        line.last = line.last.filter(|_| line.first.is_some());
-        line.count -= 1;
-        Some(fragment)
-    }
-
-    /// Lets a fragment wait for its first; `known` is who else does. Gives back those that cannot
-    /// any more.
-    fn wait(
-        &mut self,
-        flow: Hashed<FlowId>,
-        known: Option<Id>,
-        fragment: Waiting<F>,
-        now: u64,
-    ) -> Line {
-        self.fragments.reserve(MOST_WAITING);
-        self.waiting.reserve(MOST_WAITING);
-        let mut given_up = Line::default();
-        if self.count >= MOST_WAITING
-            && let Some(oldest) = self.waiting.oldest()
-        {
-            given_up = self.take(oldest);
-        }
-        let id = self.fragments.insert(fragment);
-        self.count += 1;
-        match known.and_then(|known| self.waiting.get_mut(known)) {
-            Some(line) => {
-                if let Some(last) = line.last.and_then(|last| self.fragments.get_mut(last)) {
-                    last.behind = Some(id);
-                }
-                (line.last, line.count) = (Some(id), line.count + 1);
-            }
-            None => {
-                let line = Line { first: Some(id), last: Some(id), count: 1 };
-                self.waiting.insert(flow, line, now);
-            }
-        }
-        given_up
+    /// Takes out a fragment that waits; `next` becomes the one of its packet that came next.
+    #[inline(always)]
+    fn take(&mut self, next: &mut Option<Id>) -> Option<Waiting<F>> {
+        let id = (*next)?;
+        *next = self.waiting.newer_of_key(id);
+        self.waiting.remove(id)
     }
 }
 
@@ -285,21 +220,23 @@ impl<P: FramePool> Relay<P> {
     ) {
         let since = received.since.unwrap_or(cx.now);
         let most = cx.snapshot.settings.fragments.held_per_packet.into();
-        let flow = self.ports.awaited;
-        let known = self.ports.waiting.find(&flow);
-        let others = known.and_then(|known| self.ports.waiting.get(known));
-        if others.map_or(0, |others| others.value.count) >= most {
+        if self.ports.waiting.of(&self.ports.awaited).count() >= most {
             let len = received.len as usize;
             return self.count_drop(received_on, DropReason::Ipv4FragmentLimit, &frame, len);
         }
+        if self.ports.waiting.len() >= MOST_WAITING {
+            self.give_up_oldest(DropReason::Ipv4FragmentLimit);
+        }
         self.counters.of(received_on).held.add(1);
-        let fragment = Waiting { frame, received_on, since, behind: None };
-        let given_up = self.ports.wait(flow, known, fragment, cx.now);
-        self.give_up(given_up, DropReason::Ipv4FragmentLimit);
+        let waiting = Waiting { frame, received_on, since };
+        self.ports.waiting.insert(self.ports.awaited, waiting, cx.now);
     }
 
-    fn give_up(&mut self, mut fragments: Line, reason: DropReason) {
-        while let Some(Waiting { frame, received_on, .. }) = self.ports.pop(&mut fragments) {
+    /// Drops the fragment that has waited longest, and what else waits for its first.
+    #[inline]
+    fn give_up_oldest(&mut self, reason: DropReason) {
+        let mut next = self.ports.waiting.oldest();
+        while let Some(Waiting { frame, received_on, .. }) = self.ports.take(&mut next) {
             self.counters.of(received_on).held.sub(1);
             self.count_drop(received_on, reason, &frame, frame.bytes().len());
         }
@@ -309,9 +246,10 @@ impl<P: FramePool> Relay<P> {
     #[cold]
     pub(super) fn expire_waiting(&mut self, cx: &Context<'_>) {
         for _ in 0..MOST_EXPIRED {
-            let Some(flow) = self.ports.waiting.overdue(cx.now, patience(cx)) else { break };
-            let fragments = self.ports.take(flow);
-            self.give_up(fragments, DropReason::Ipv4FragmentTimeout);
+            if !self.has_overdue_waiting(cx) {
+                break;
+            }
+            self.give_up_oldest(DropReason::Ipv4FragmentTimeout);
         }
     }
 
@@ -322,21 +260,21 @@ impl<P: FramePool> Relay<P> {
 
     /// Has the first fragment come that others waited for?
     pub(super) fn has_ready_fragments(&self) -> bool {
-        self.ports.ready.count > 0
+        !self.ports.ready.is_empty()
     }
 
     /// Decides once more about fragments whose first has come.
     #[cold]
     pub(super) fn decide_ready(&mut self, cx: &Context<'_>) {
-        // What they lead to comes behind these, for the next time.
         let mut ready = std::mem::take(&mut self.ports.ready);
-        while let Some(waiting) = self.ports.pop(&mut ready) {
-            let Waiting { frame, received_on, since, .. } = waiting;
+        for Waiting { frame, received_on, since } in ready.drain(..) {
             self.counters.of(received_on).held.sub(1);
             let mut burst = Burst::<P::Frame>::new();
             burst.extend([frame]);
             self.decide(cx, received_on, &mut burst, Some(since));
         }
+        // None of these is a first one, which others wait for: its memory is used again.
+        self.ports.ready = ready;
     }
 }
 

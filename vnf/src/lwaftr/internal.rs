@@ -6,6 +6,7 @@ use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
 use super::link;
 use super::outbox::{Fate, Received};
+use super::reassembly::{Arrival, Whole};
 use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
@@ -57,8 +58,10 @@ impl Default for FromB4 {
 enum Classified {
     /// A tunnelled packet: where the outer one starts, where the inner one is.
     Packet(u16, Place, Lookup),
-    /// A fragment of one: where it is, and from its fragment header on.
-    Fragment(Place, Place),
+    /// A fragment of one that waits for others.
+    Waits,
+    /// The last fragment of one, which is whole with it: where the fragment's outer packet starts.
+    Whole(usize, Whole),
 }
 
 impl<P: FramePool> Relay<P> {
@@ -105,18 +108,13 @@ impl<P: FramePool> Relay<P> {
                 let packet = FromB4 { received, outer, inner, without_port };
                 return waiting.push(frame, packet, key);
             }
-            Ok(Classified::Fragment(packet, header)) => {
-                match self.reassemble(cx, frame.bytes(), packet, header) {
-                    Ok(None) => return,
-                    Ok(Some(whole)) => {
-                        // What came before it goes before it.
-                        if !waiting.is_empty() {
-                            self.leave_tunnels(cx, waiting, way, since);
-                        }
-                        return self.take_assembled(cx, packet.start, whole);
-                    }
-                    Err(reason) => reason.into(),
+            Ok(Classified::Waits) => return,
+            Ok(Classified::Whole(start, whole)) => {
+                // What came before it goes before it.
+                if !waiting.is_empty() {
+                    self.leave_tunnels(cx, waiting, way, since);
                 }
+                return self.take_assembled(cx, start, whole);
             }
             Err(stop) => stop,
         };
@@ -150,7 +148,7 @@ impl<P: FramePool> Relay<P> {
                     }
                 }
                 Some((_, Left::ToB4(key))) => {
-                    table.count(worker, slot, Direction::FromB4, packet.inner.len);
+                    self.count_hairpin(cx, slot, packet.inner.len);
                     hairpins.push_usual(frame, packet.hairpin(None), key);
                 }
                 _ => self.leave_unusual(cx, frame, packet, slot, received, &mut hairpins),
@@ -173,17 +171,28 @@ impl<P: FramePool> Relay<P> {
         received: Received,
         hairpins: &mut Waiting<P::Frame, ToB4>,
     ) {
-        let done = self.leave_tunnel(cx, &mut frame, packet, slot);
-        if done.is_ok() {
-            let (table, len) = (&cx.snapshot.table, packet.inner.len);
-            table.count(self.worker, slot, Direction::FromB4, len);
-        }
-        let verdict = match done {
-            Ok(None) => Verdict::Forward,
-            Ok(Some((hairpin, key))) => return hairpins.push(frame, hairpin, key),
+        let verdict = match self.leave_tunnel(cx, &mut frame, packet, slot) {
+            Ok(None) => {
+                let (table, len) = (&cx.snapshot.table, packet.inner.len);
+                table.count(self.worker, slot, Direction::FromB4, len);
+                Verdict::Forward
+            }
+            Ok(Some((hairpin, key))) => {
+                self.count_hairpin(cx, slot, packet.inner.len);
+                return hairpins.push(frame, hairpin, key);
+            }
             Err(verdict) => verdict,
         };
         self.carry_out(cx, Side::Internal, frame, verdict, received);
+    }
+
+    /// Counts a packet on its way to another B4 in its sender's softwire (A3). One that has to wait
+    /// for the next hop is decided about once more when that is known.
+    #[inline(always)]
+    pub(super) fn count_hairpin(&self, cx: &Context<'_>, slot: Slot, len: usize) {
+        if cx.to_next_hop(Side::Internal).is_some() {
+            cx.snapshot.table.count(self.worker, slot, Direction::FromB4, len);
+        }
     }
 
     /// Everything up to the lookup: P1, P2, P4, D1, F1, and what [`Self::classify_inner`] does.
@@ -225,7 +234,14 @@ impl<P: FramePool> Relay<P> {
         if upper.protocol == protocol::FRAGMENT {
             let fragment = Fragment::parse(upper.payload).ok_or(DropReason::Ipv6Truncated)?;
             if !fragment.is_atomic() {
-                return Ok(Classified::Fragment(place, upper_place));
+                let arrival = Arrival {
+                    frame: frame.bytes().get(..place.end()).unwrap_or_default(),
+                    packet: start,
+                    frame_len: frame.bytes().len(),
+                    now: cx.now,
+                };
+                let whole = self.reassemble(cx, &packet, &fragment, &arrival)?;
+                return Ok(whole.map_or(Classified::Waits, |whole| Classified::Whole(start, whole)));
             }
             // It is processed by itself, whatever else has its identification (RFC 6946).
             let len = fragment.data.len();

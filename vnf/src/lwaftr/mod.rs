@@ -58,7 +58,6 @@ mod reassembly;
 mod relay;
 mod rewrite;
 mod settings;
-mod slab;
 mod snapshot;
 mod tap;
 mod tunnel_errors;

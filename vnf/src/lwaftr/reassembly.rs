@@ -5,6 +5,7 @@ mod arena;
 mod packet;
 mod packets;
 
+pub(super) use packet::Arrival;
 pub(super) use packets::{Packets, Whole};
 
 use super::context::Context;
@@ -24,7 +25,6 @@ use crate::softwire::Direction;
 use crate::telemetry::DropReason;
 use crate::wire::ipv6::{self, Fragment, Ipv6};
 use crate::wire::protocol;
-use packet::Arrival;
 use packets::{Limits, PacketId};
 
 const SECOND: u64 = 1_000_000_000;
@@ -39,45 +39,38 @@ impl Limits {
     /// One worker's share. Packets of one source may meet several workers, if they go to several
     /// BR addresses: each allows it everything.
     fn share(settings: &Fragments, workers: usize) -> Self {
+        let bytes = Fragments::share(settings.bytes, workers);
         Self {
             fragments: settings.max_fragments.into(),
             packets_per_source: settings.packets_per_source as usize,
-            bytes_per_source: settings.bytes_per_source as usize,
+            // What is too large for all is so for its source, and nobody else's loss.
+            bytes_per_source: bytes.min(settings.bytes_per_source as usize),
             packets: Fragments::share(settings.packets, workers),
-            bytes: Fragments::share(settings.bytes, workers),
+            bytes,
         }
     }
 }
 
 impl<P: FramePool> Relay<P> {
-    /// Takes in a fragment of a packet to a BR address, whose IPv6 packet and fragment header are
-    /// at these places. If its packet is whole with it, that is in `self.assembled`.
+    /// Takes in a fragment of a packet to a BR address. If its packet is whole with it, that is in
+    /// `self.assembled`.
     #[inline(never)]
     pub(super) fn reassemble(
         &mut self,
         cx: &Context<'_>,
-        frame: &[u8],
-        packet: Place,
-        header: Place,
+        outer: &Ipv6<'_>,
+        fragment: &Fragment<'_>,
+        arrival: &Arrival<'_>,
     ) -> Result<Option<Whole>, DropReason> {
-        let bytes = |place: Place| frame.get(place.start..place.end());
-        let outer = bytes(packet).and_then(Ipv6::parsed_before).ok_or(DropReason::Ipv6Truncated)?;
-        let fragment = bytes(header).and_then(Fragment::parse).ok_or(DropReason::Ipv6Truncated)?;
         let id = PacketId {
             source: outer.source(),
             destination: outer.destination(),
             identification: fragment.identification,
         };
-        let arrival = Arrival {
-            frame: frame.get(..packet.end()).unwrap_or_default(),
-            packet: packet.start,
-            frame_len: frame.len(),
-            now: cx.now,
-        };
         let limits = Limits::share(&cx.snapshot.settings.fragments, self.workers);
         let mut drops =
             Drops::new(Side::Internal, &self.counters, &mut self.exemplified, &mut self.tap);
-        self.packets.add(id, &fragment, &arrival, &limits, &mut drops, &mut self.assembled)
+        self.packets.add(id, fragment, arrival, &limits, &mut drops, &mut self.assembled)
     }
 
     /// Takes the packet that was put together where it goes. It may be larger than any buffer, and
@@ -123,8 +116,11 @@ impl<P: FramePool> Relay<P> {
         let (table, worker) = (&cx.snapshot.table, self.worker);
         let slot = table.locate(key);
         let hairpin = self.leave_tunnel(cx, frame, &from, slot)?;
-        table.count(worker, slot, Direction::FromB4, inner.len);
-        let Some((hairpin, key)) = hairpin else { return Ok(Verdict::Forward) };
+        let Some((hairpin, key)) = hairpin else {
+            table.count(worker, slot, Direction::FromB4, inner.len);
+            return Ok(Verdict::Forward);
+        };
+        self.count_hairpin(cx, slot, inner.len);
         let slot = table.locate(key);
         self.enter_tunnel(cx, frame, &hairpin, slot)?;
         table.count(worker, slot, Direction::ToB4, inner.len);

@@ -263,6 +263,10 @@ fn add(
         let Some(oldest) = all.iter().position(its_source) else { break };
         forget(&mut all, oldest);
     }
+    // What no source may have is nobody else's loss.
+    if cost(&piece) > limits.bytes_per_source {
+        return drop("ipv6-fragment-limit");
+    }
     while !all.is_empty() && cost_of(&mut all.iter()) + cost(&piece) > limits.bytes {
         forget(&mut all, 0);
     }

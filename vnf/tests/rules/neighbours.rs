@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use vnf::side::Side;
 
 use crate::lab::{
-    ALICE, ALICES, BR1, BR2, Config, EXTERNAL, HOST, INTERNAL, LINK_LOCAL, Lab, MACS,
+    ALICE, ALICES, BR1, BR2, Config, DAVES, EXTERNAL, HOST, INTERNAL, LINK_LOCAL, Lab, MACS,
     NEXT_HOP_MACS, NEXT_HOP4, NEXT_HOP6, SHARED, UNKNOWN, WHOLE, alices, at_alice, our_error,
     our_error6, to_alice,
 };
@@ -272,6 +272,44 @@ fn n3_what_waits_leaves_when_the_next_hop_answers() {
     assert_eq!(outcome.packets(Side::Internal), [at_alice(&to_alice().aged()).bytes()]);
     assert_eq!(outcome.counted(Side::External, "forwarded-packets"), 1);
     lab.internet_sends(&to_alice()).forwarded(&[&at_alice(&to_alice().aged())]);
+}
+
+/// A packet from one B4 to another that waits is decided about twice, and counted once.
+#[test]
+fn a3_a_hairpin_that_waits_is_counted_once() {
+    let mut lab = Lab::configured(|config| {
+        config.ask_for_next_hops();
+        config.softwires = "counters = true".into();
+    });
+    drop(lab.wait(0));
+    assert_eq!(lab.alice_sends(&Ipv4::udp(ALICES, DAVES, 50)).fate(), "held-packets");
+    assert!(lab.tallies().is_empty());
+    let answer = next_hop6_answers(NEXT_HOP_MACS[1], SOLICITED | OVERRIDE);
+    let outcome = lab.frame(Side::Internal, &answer);
+    assert_eq!(outcome.counted(Side::Internal, "hairpinned-packets"), 1);
+    for (softwire, tally) in lab.tallies() {
+        let from_alice = softwire.b4 == ALICE;
+        let expected = if from_alice { (1, 0) } else { (0, 1) };
+        assert_eq!((tally.from_b4_packets, tally.to_b4_packets), expected, "{softwire}");
+    }
+    assert_eq!(lab.tallies().len(), 2);
+}
+
+/// I6: what waits for a next hop is charged when it is answered, and once.
+#[test]
+fn d7_an_echo_that_waits_is_charged_once() {
+    let mut lab = Lab::configured(|config| {
+        config.ask_for_next_hops();
+        config.policy = "echo-rate = 1".into();
+    });
+    drop(lab.wait(0));
+    let request = Ipv4::echo(8, SHARED, EXTERNAL, ALICES.1);
+    assert_eq!(lab.alice_sends(&request).fate(), "held-packets");
+    let answer = next_hop6_answers(NEXT_HOP_MACS[1], SOLICITED | OVERRIDE);
+    let outcome = lab.frame(Side::Internal, &answer);
+    let reply = Ipv4::echo(0, EXTERNAL, SHARED, ALICES.1).ttl(64);
+    assert_eq!(outcome.packets(Side::Internal), [at_alice(&reply).bytes()]);
+    lab.alice_sends(&request).dropped("rate-limited");
 }
 
 #[test]

@@ -264,11 +264,11 @@ fn f6_how_much_waits_is_said() {
     let mut lab = Lab::new();
     let pieces = cut(&Ipv4::udp(ALICES, DNS, 900), &[400, 800], 7);
     wait(&mut lab, &pieces[..2]);
-    lab.wait(20);
+    drop(lab.wait(200));
     // Of two frames, two blocks of 256 bytes each.
     assert_eq!(lab.reassembly(), [1, 2 * 512]);
-    lab.b4s_send(&pieces[2]);
-    lab.wait(20);
+    drop(lab.b4s_send(&pieces[2]));
+    drop(lab.wait(200));
     assert_eq!(lab.reassembly(), [0, 0]);
 }
 

@@ -1,47 +1,63 @@
 //! Memory for packets of any length, in chains of small blocks: as much as is needed is taken and
 //! then kept, so that a flood of fragments costs what the limits say and no more.
 
+use std::num::NonZeroU32;
+
 /// Bytes of a block: what the length of a packet is rounded up to.
 pub(super) const BLOCK: usize = 256;
 
-/// Blocks that are taken at once: a mebibyte, which the system gives as it is touched.
-const CHUNK: usize = 4096;
+/// Blocks that are taken at once: a quarter of a mebibyte, which the system gives as it is touched.
+const CHUNK: usize = 1024;
 
-/// No block.
-const NONE: u32 = u32::MAX;
+/// The number of a block, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(NonZeroU32);
 
-/// All blocks, and which are free.
+impl Id {
+    fn of(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// All blocks, and which are free. What is stored has the number of its first block, and a thing of
+/// type `T` that is told of it.
 #[derive(Debug)]
-pub(super) struct Arena {
-    chunks: Vec<Box<[u8]>>,
-    /// The block behind each, in its chain or among the free ones.
-    next: Vec<u32>,
-    free: u32,
+pub(super) struct Arena<T> {
+    chunks: Vec<Chunk<T>>,
+    free: Option<Id>,
     used: usize,
 }
 
-/// Bytes in the arena. Who has it gives it back.
 #[derive(Debug)]
-pub(super) struct Chain {
-    first: u32,
+struct Chunk<T> {
+    bytes: Box<[u8]>,
+    blocks: Box<[Block<T>]>,
+}
+
+/// What is known of a block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Block<T> {
+    /// The block behind it, in its chain or among the free ones.
+    next: Option<Id>,
+    /// How many bytes are stored from this block on.
     len: u32,
+    /// Told of what is stored.
+    thing: T,
 }
 
-impl Chain {
-    /// Bytes that are stored.
-    pub(super) fn len(&self) -> usize {
-        self.len as usize
-    }
-
-    /// Bytes of memory that so many bytes take.
-    pub(super) fn cost(len: usize) -> usize {
-        len.next_multiple_of(BLOCK)
-    }
+/// Bytes of memory that so many bytes take.
+pub(super) fn cost(len: usize) -> usize {
+    len.next_multiple_of(BLOCK)
 }
 
-impl Arena {
+impl<T: Copy + Default> Arena<T> {
     pub(super) const fn new() -> Self {
-        Self { chunks: Vec::new(), next: Vec::new(), free: NONE, used: 0 }
+        Self { chunks: Vec::new(), free: None, used: 0 }
     }
 
     /// Bytes of memory that are in use.
@@ -49,58 +65,70 @@ impl Arena {
         self.used
     }
 
-    /// Stores a copy.
+    /// Stores a copy. Who has its number gives it back.
     #[inline]
-    pub(super) fn store(&mut self, bytes: &[u8]) -> Chain {
-        let mut first = NONE;
-        // From the end, so that each block knows the next.
-        for piece in bytes.chunks(BLOCK).rev() {
-            let block = self.take();
-            let place = block as usize % CHUNK * BLOCK;
-            self.chunks[block as usize / CHUNK][place..place + piece.len()].copy_from_slice(piece);
-            self.next[block as usize] = first;
-            first = block;
+    pub(super) fn store(&mut self, bytes: &[u8], thing: T) -> Id {
+        let first = self.take();
+        let (mut at, mut rest) = (first, bytes);
+        loop {
+            let (piece, behind) = rest.split_at(rest.len().min(BLOCK));
+            let next = (!behind.is_empty()).then(|| self.take());
+            let chunk = &mut self.chunks[at.index() / CHUNK];
+            let start = at.index() % CHUNK * BLOCK;
+            chunk.bytes[start..start + piece.len()].copy_from_slice(piece);
+            chunk.blocks[at.index() % CHUNK] = Block { next, len: rest.len() as u32, thing };
+            let Some(next) = next else { break };
+            (at, rest) = (next, behind);
         }
-        self.used += Chain::cost(bytes.len());
-        Chain { first, len: bytes.len() as u32 }
+        self.used += cost(bytes.len());
+        first
     }
 
-    /// Frees what was stored.
+    /// What was told of what is stored.
     #[inline]
-    pub(super) fn give_back(&mut self, chain: &Chain) {
-        let mut block = chain.first;
-        while block != NONE {
-            let next = self.next[block as usize];
-            self.next[block as usize] = self.free;
-            self.free = block;
-            block = next;
+    pub(super) fn get(&self, stored: Id) -> &T {
+        &self.block(stored).thing
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, stored: Id) -> &mut T {
+        &mut self.block_mut(stored).thing
+    }
+
+    /// Frees what was stored; what was told of it.
+    #[inline]
+    pub(super) fn give_back(&mut self, stored: Id) -> T {
+        let Block { len, thing, .. } = *self.block(stored);
+        self.used -= cost(len as usize);
+        let mut next = Some(stored);
+        while let Some(id) = next {
+            let free = self.free.replace(id);
+            next = std::mem::replace(&mut self.block_mut(id).next, free);
         }
-        self.used -= Chain::cost(chain.len());
+        thing
     }
 
     /// The start of what is stored: all of it, or a block.
-    pub(super) fn start(&self, chain: &Chain) -> &[u8] {
-        let block = chain.first as usize;
-        let start = block % CHUNK * BLOCK;
-        let chunk = self.chunks.get(block / CHUNK);
-        chunk.and_then(|chunk| chunk.get(start..start + BLOCK.min(chain.len()))).unwrap_or_default()
+    pub(super) fn start(&self, stored: Id) -> &[u8] {
+        self.pieces(stored, 0).next().unwrap_or_default()
     }
 
-    /// Copies what is stored from `skip` on, as much as fits.
-    pub(super) fn read(&self, chain: &Chain, skip: usize, out: &mut [u8]) {
-        let mut rest = out;
-        for piece in self.pieces(chain, skip) {
+    /// Copies what is stored from `skip` on, as much as fits; how much that is.
+    pub(super) fn read(&self, stored: Id, skip: usize, out: &mut [u8]) -> usize {
+        let (most, mut rest) = (out.len(), out);
+        for piece in self.pieces(stored, skip) {
             let len = piece.len().min(rest.len());
             let (here, behind) = rest.split_at_mut(len);
             here.copy_from_slice(&piece[..len]);
             rest = behind;
         }
+        most - rest.len()
     }
 
     /// Is this what is stored from `skip` on?
-    pub(super) fn holds(&self, chain: &Chain, skip: usize, bytes: &[u8]) -> bool {
+    pub(super) fn holds(&self, stored: Id, skip: usize, bytes: &[u8]) -> bool {
         let mut rest = bytes;
-        self.pieces(chain, skip).all(|piece| match rest.split_at_checked(piece.len()) {
+        self.pieces(stored, skip).all(|piece| match rest.split_at_checked(piece.len()) {
             Some((here, behind)) if here == piece => {
                 rest = behind;
                 true
@@ -110,32 +138,53 @@ impl Arena {
     }
 
     /// What is stored from `skip` on, block by block.
-    fn pieces<'a>(&'a self, chain: &Chain, skip: usize) -> impl Iterator<Item = &'a [u8]> {
-        let (mut block, mut at, len) = (chain.first, 0, chain.len());
+    fn pieces(&self, stored: Id, skip: usize) -> impl Iterator<Item = &[u8]> {
+        let (mut next, mut skip) = (Some(stored), skip);
         std::iter::from_fn(move || {
-            if block == NONE {
-                return None;
-            }
-            let start = block as usize % CHUNK * BLOCK;
-            let bytes = &self.chunks[block as usize / CHUNK][start..start + BLOCK.min(len - at)];
-            block = self.next[block as usize];
-            let skipped = skip.saturating_sub(at).min(bytes.len());
-            at += bytes.len();
+            let id = next?;
+            let block = self.block(id);
+            let bytes = self.bytes(id, BLOCK.min(block.len as usize));
+            next = block.next;
+            let skipped = skip.min(bytes.len());
+            skip -= skipped;
             Some(&bytes[skipped..])
         })
     }
 
+    /// Takes a block that is free, as the last of a chain.
     #[inline]
-    fn take(&mut self) -> u32 {
-        if self.free == NONE {
-            let first = self.next.len();
-            self.chunks.push(vec![0; CHUNK * BLOCK].into());
-            self.next.extend((first + 1..first + CHUNK).map(|next| next as u32).chain([NONE]));
-            self.free = first as u32;
-        }
-        let block = self.free;
-        self.free = self.next[block as usize];
-        block
+    fn take(&mut self) -> Id {
+        let id = match self.free {
+            Some(id) => id,
+            None => self.grow(),
+        };
+        self.free = self.block_mut(id).next.take();
+        id
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Id {
+        let first = self.chunks.len() * CHUNK;
+        let block = |index| Block { next: Some(Id::of(index)), len: 0, thing: T::default() };
+        let mut blocks: Box<[_]> = (first + 1..=first + CHUNK).map(block).collect();
+        blocks[CHUNK - 1].next = None;
+        self.chunks.push(Chunk { bytes: vec![0; CHUNK * BLOCK].into(), blocks });
+        Id::of(first)
+    }
+
+    #[inline]
+    fn block(&self, id: Id) -> &Block<T> {
+        &self.chunks[id.index() / CHUNK].blocks[id.index() % CHUNK]
+    }
+
+    #[inline]
+    fn block_mut(&mut self, id: Id) -> &mut Block<T> {
+        &mut self.chunks[id.index() / CHUNK].blocks[id.index() % CHUNK]
+    }
+
+    #[inline]
+    fn bytes(&self, id: Id, len: usize) -> &[u8] {
+        &self.chunks[id.index() / CHUNK].bytes[id.index() % CHUNK * BLOCK..][..len]
     }
 }
 
@@ -152,23 +201,23 @@ mod tests {
         let mut arena = Arena::new();
         for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 1500, 65_535] {
             let bytes = packet(len);
-            let chain = arena.store(&bytes);
-            assert_eq!(arena.start(&chain), &bytes[..len.min(BLOCK)]);
+            let stored = arena.store(&bytes, len);
+            assert_eq!(arena.start(stored), &bytes[..len.min(BLOCK)]);
             for skip in [0, 1, BLOCK, len / 2, len] {
                 let skip = skip.min(len);
                 let mut out = vec![0; len - skip];
-                arena.read(&chain, skip, &mut out);
+                assert_eq!(arena.read(stored, skip, &mut out), out.len());
                 assert_eq!(out, bytes[skip..], "{len} from {skip}");
-                assert!(arena.holds(&chain, skip, &out));
-                assert!(!arena.holds(&chain, skip, &[&out[..], &[0]].concat()));
+                assert!(arena.holds(stored, skip, &out));
+                assert!(!arena.holds(stored, skip, &[&out[..], &[0]].concat()));
                 if let Some(last) = out.pop() {
-                    assert!(!arena.holds(&chain, skip, &out));
+                    assert!(!arena.holds(stored, skip, &out));
                     out.push(!last);
-                    assert!(!arena.holds(&chain, skip, &out));
+                    assert!(!arena.holds(stored, skip, &out));
                 }
             }
-            arena.give_back(&chain);
-            assert_eq!(arena.used(), 0);
+            assert_eq!((*arena.get(stored), arena.used()), (len, cost(len)));
+            assert_eq!((arena.give_back(stored), arena.used()), (len, 0));
         }
     }
 
@@ -176,13 +225,14 @@ mod tests {
     fn memory_is_used_again() {
         let mut arena = Arena::new();
         for round in 0..100 {
-            let chains: Vec<Chain> =
-                (0..50).map(|number| arena.store(&packet(1200 + round + number))).collect();
-            let cost: usize = chains.iter().map(|chain| Chain::cost(chain.len())).sum();
-            assert_eq!(arena.used(), cost);
-            for (number, chain) in chains.iter().enumerate() {
-                assert!(arena.holds(chain, 0, &packet(1200 + round + number)));
-                arena.give_back(chain);
+            let bytes = |number: usize| packet(1200 + round + number);
+            let stored: Vec<Id> =
+                (0..50).map(|number| arena.store(&bytes(number), number)).collect();
+            let costs = (0..50).map(|number| cost(bytes(number).len()));
+            assert_eq!(arena.used(), costs.sum::<usize>());
+            for (number, &id) in stored.iter().enumerate() {
+                assert!(arena.holds(id, 0, &bytes(number)));
+                assert_eq!(arena.give_back(id), number);
             }
         }
         assert_eq!(arena.used(), 0);

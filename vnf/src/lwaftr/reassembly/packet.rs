@@ -1,8 +1,7 @@
 //! One packet's fragments, as far as they came, and what one more means for it.
 
-use super::arena::{Arena, Chain};
+use super::arena::{Arena, Id, cost};
 use crate::frame::{Frame, RoomyFrame};
-use crate::lwaftr::slab::{Id, Slab};
 use crate::telemetry::DropReason;
 use crate::wire::ipv6::{self, Fragment, Ipv6, Outer};
 
@@ -36,16 +35,12 @@ impl Arrival<'_> {
     }
 }
 
-/// The fragments of all packets.
-#[derive(Debug)]
-pub(super) struct Pieces {
-    pieces: Slab<Piece>,
-    arena: Arena,
-}
+/// The fragments of all packets: their frames are stored.
+pub(super) type Pieces = Arena<Piece>;
 
-/// A fragment: its frame is stored.
-#[derive(Debug)]
-struct Piece {
+/// What is known of a fragment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Piece {
     /// Where its data belong, how many there are, and where they start in what is stored.
     offset: u32,
     len: u32,
@@ -54,7 +49,6 @@ struct Piece {
     packet: u32,
     /// Bytes of the frame.
     frame_len: u32,
-    stored: Chain,
     /// The one behind it in its packet.
     next: Option<Id>,
 }
@@ -68,27 +62,6 @@ impl Piece {
     fn front(&self) -> usize {
         let rest = self.packet as usize + ipv6::HEADER + ipv6::FRAGMENT_HEADER;
         (self.head as usize).saturating_sub(rest)
-    }
-}
-
-impl Pieces {
-    pub(super) const fn new() -> Self {
-        Self { pieces: Slab::new(), arena: Arena::new() }
-    }
-
-    /// Bytes of memory that are in use.
-    pub(super) fn used(&self) -> usize {
-        self.arena.used()
-    }
-
-    /// From this piece of a packet on.
-    fn from(&self, first: Option<Id>) -> impl Iterator<Item = &Piece> {
-        let mut next = first;
-        std::iter::from_fn(move || {
-            let piece = self.pieces.get(next?)?;
-            next = piece.next;
-            Some(piece)
-        })
     }
 }
 
@@ -135,9 +108,8 @@ impl Packet {
     pub(super) fn fit(&self, fragment: &Fragment<'_>, arrival: &Arrival<'_>, all: &Pieces) -> Fit {
         let (start, end) = (fragment.offset, fragment.offset + fragment.data.len());
         let is_last = !fragment.more;
-        let last = self.last.and_then(|id| all.pieces.get(id));
-        let reach = last.map_or(0, Piece::end);
-        let first = self.first.and_then(|id| all.pieces.get(id));
+        let reach = self.last.map_or(0, |last| all.get(last).end());
+        let first = self.first.map(|first| all.get(first));
         // What the packet keeps of what is in front of the fragment header is the first one's.
         let front = match first.filter(|first| start > 0 && first.offset == 0) {
             Some(first) => first.front(),
@@ -149,14 +121,15 @@ impl Packet {
         // What comes in order needs no look at the others.
         let (mut behind, mut next) =
             if reach <= start { (self.last, None) } else { (None, self.first) };
-        while let Some(id) = next
-            && let Some(piece) = all.pieces.get(id)
-            && (piece.offset as usize) < end
-        {
+        while let Some(id) = next {
+            let piece = all.get(id);
+            if piece.offset as usize >= end {
+                break;
+            }
             if start < piece.end() {
                 let is_copy = piece.offset as usize == start
                     && is_last == (self.said() == Some(piece.end()))
-                    && all.arena.holds(&piece.stored, piece.head as usize, fragment.data);
+                    && all.holds(id, piece.head as usize, fragment.data);
                 return if is_copy { Fit::Duplicate } else { Fit::Contradiction };
             }
             (behind, next) = (next, piece.next);
@@ -177,8 +150,8 @@ impl Packet {
         behind: Option<Id>,
         all: &mut Pieces,
     ) {
-        let next = match behind.and_then(|id| all.pieces.get(id)) {
-            Some(piece) => piece.next,
+        let next = match behind {
+            Some(behind) => all.get(behind).next,
             None => self.first,
         };
         let piece = Piece {
@@ -187,7 +160,6 @@ impl Packet {
             head: (arrival.frame.len() - fragment.data.len()) as u32,
             packet: arrival.packet as u32,
             frame_len: arrival.frame_len as u32,
-            stored: all.arena.store(arrival.frame),
             next,
         };
         if !fragment.more {
@@ -195,12 +167,12 @@ impl Packet {
         }
         self.count += 1;
         self.have += piece.len;
-        self.cost += Chain::cost(arrival.frame.len()) as u32;
-        self.frame_bytes += arrival.frame_len as u32;
+        self.cost += cost(arrival.frame.len()) as u32;
+        self.frame_bytes += piece.frame_len;
         self.marks |= arrival.mark();
-        let id = all.pieces.insert(piece);
-        match behind.and_then(|id| all.pieces.get_mut(id)) {
-            Some(piece) => piece.next = Some(id),
+        let id = all.store(arrival.frame, piece);
+        match behind {
+            Some(behind) => all.get_mut(behind).next = Some(id),
             None => self.first = Some(id),
         }
         if next.is_none() {
@@ -222,19 +194,15 @@ impl Packet {
     #[inline]
     pub(super) fn free(&self, all: &mut Pieces) {
         let mut next = self.first;
-        while let Some(id) = next
-            && let Some(piece) = all.pieces.remove(id)
-        {
-            all.arena.give_back(&piece.stored);
-            next = piece.next;
+        while let Some(id) = next {
+            next = all.give_back(id).next;
         }
     }
 
     /// The start of one of its frames, and how long that was.
     #[inline]
     pub(super) fn example<'a>(&self, all: &'a Pieces) -> (&'a [u8], usize) {
-        let piece = self.first.and_then(|id| all.pieces.get(id));
-        piece.map_or((&[], 0), |piece| (all.arena.start(&piece.stored), piece.frame_len as usize))
+        self.first.map_or((&[], 0), |id| (all.start(id), all.get(id).frame_len as usize))
     }
 
     /// Gives all its frames, one after the other: how each begins, as much as `out` has room for, and
@@ -245,36 +213,33 @@ impl Packet {
         out: &mut [u8],
         mut take: impl FnMut(&[u8], usize),
     ) {
-        for piece in all.from(self.first) {
-            let kept = piece.stored.len().min(out.len());
-            all.arena.read(&piece.stored, 0, out);
+        let mut next = self.first;
+        while let Some(id) = next {
+            let (kept, piece) = (all.read(id, 0, out), all.get(id));
             take(out.get(..kept).unwrap_or_default(), piece.frame_len as usize);
+            next = piece.next;
         }
     }
 
     /// The first fragment's frame up to the end of its packet, as much as fits; how much that is,
     /// and where in it the packet starts. `None` when it did not come.
     pub(super) fn quote(&self, all: &Pieces, out: &mut [u8]) -> Option<(usize, usize)> {
-        let first = all.pieces.get(self.first?).filter(|piece| piece.offset == 0)?;
-        all.arena.read(&first.stored, 0, out);
-        Some((first.stored.len().min(out.len()), first.packet as usize))
+        let id = self.first.filter(|&id| all.get(id).offset == 0)?;
+        Some((all.read(id, 0, out), all.get(id).packet as usize))
     }
 
     /// Writes the whole packet behind the Ethernet header of `arrival`. Its header is the first
     /// fragment's, without extension headers, which were obeyed when the fragments came. False when
     /// the fragments' ECN marks cannot be one packet's (RFC 3168 section 5.3).
     pub(super) fn write(&self, arrival: &Arrival<'_>, all: &Pieces, out: &mut RoomyFrame) -> bool {
-        let Some(first) = self.first.and_then(|id| all.pieces.get(id)) else { return false };
+        let Some(id) = self.first else { return false };
+        let first = all.get(id);
         let len = self.said().unwrap_or(0);
         let mut head = [0; ipv6::HEADER];
-        all.arena.read(&first.stored, first.packet as usize, &mut head);
+        all.read(id, first.packet as usize, &mut head);
         let Some(outer) = Ipv6::parsed_before(&head) else { return false };
         let mut next_header = [0];
-        all.arena.read(
-            &first.stored,
-            first.head as usize - ipv6::FRAGMENT_HEADER,
-            &mut next_header,
-        );
+        all.read(id, first.head as usize - ipv6::FRAGMENT_HEADER, &mut next_header);
         let congestion = if self.marks & CE != 0 { CE_BITS } else { 0 };
         let header = Outer {
             traffic_class: outer.traffic_class() | congestion,
@@ -291,10 +256,12 @@ impl Packet {
         link.copy_from_slice(ethernet);
         let Some((head, mut rest)) = rest.split_first_chunk_mut() else { return false };
         ipv6::write_header(head, &header);
-        for piece in all.from(self.first) {
+        let mut next = self.first;
+        while let Some(id) = next {
+            let piece = all.get(id);
             let (here, behind) = rest.split_at_mut(piece.len as usize);
-            all.arena.read(&piece.stored, piece.head as usize, here);
-            rest = behind;
+            all.read(id, piece.head as usize, here);
+            (next, rest) = (piece.next, behind);
         }
         self.marks & (CE | NOT_ECT) != CE | NOT_ECT
     }

@@ -2,12 +2,11 @@
 //! under way loses its own oldest packet, and where all have too much the oldest goes. So nobody
 //! takes more than his share, and a flood only shortens how long fragments may wait.
 
-use super::arena::Chain;
+use super::arena::{self, cost};
 use super::packet::{Arrival, Fit, LARGEST, Packet, Pieces};
 use crate::frame::RoomyFrame;
-use crate::lwaftr::aged::{Aged, Entry, Hashed, Hasher};
+use crate::lwaftr::aged::{Aged, Hashed, Hasher, Id};
 use crate::lwaftr::drops::Drops;
-use crate::lwaftr::slab::Id;
 use crate::lwaftr::tap::Tap;
 use crate::side::Side;
 use crate::telemetry::DropReason;
@@ -46,39 +45,33 @@ pub(in super::super) struct Whole {
 /// All packets that are not whole yet.
 #[derive(Debug)]
 pub(in super::super) struct Packets {
-    packets: Aged<PacketId, UnderWay>,
-    sources: Aged<u128, Source>,
+    /// By source: of each there are few.
+    packets: Aged<u128, UnderWay>,
     hasher: Hasher,
     pieces: Pieces,
 }
 
-/// A packet in its source's line.
+/// One of its source's packets.
 #[derive(Debug)]
 struct UnderWay {
+    destination: u128,
+    identification: u32,
     packet: Packet,
-    source: Id,
-    older: Option<Id>,
-    newer: Option<Id>,
 }
 
-/// What one outer source has under way.
+/// What a source has under way.
 #[derive(Debug, Default)]
-struct Source {
-    /// Its packets, in a line.
+struct Line {
+    /// The packet that was looked for.
+    found: Option<Id>,
     oldest: Option<Id>,
-    newest: Option<Id>,
-    packets: u32,
-    bytes: u32,
+    packets: usize,
+    bytes: usize,
 }
 
 impl Packets {
     pub(in super::super) fn new() -> Self {
-        Self {
-            packets: Aged::new(),
-            sources: Aged::new(),
-            hasher: Hasher::default(),
-            pieces: Pieces::new(),
-        }
+        Self { packets: Aged::new(), hasher: Hasher::default(), pieces: Pieces::new() }
     }
 
     /// Takes a fragment in. If it makes its packet whole, that is written to `out`. An error is the
@@ -98,42 +91,27 @@ impl Packets {
         if len == 0 || fragment.more && !len.is_multiple_of(8) || end > LARGEST {
             return Err(DropReason::Ipv6FragmentMalformed);
         }
-        let id = self.hasher.of(id);
-        let at = match self.packets.find(&id) {
-            Some(at) => at,
-            None => self.open(id, arrival.now, limits, drops),
+        let source = self.hasher.of(id.source);
+        let line = self.line(&source, &id);
+        let (at, behind) = match line.found {
+            Some(at) => (at, self.place(at, fragment, arrival, limits, drops)?),
+            None => (self.open(&source, &id, &line, arrival.now, limits, drops), None),
         };
-        let Some(Entry { value: UnderWay { packet, source, .. }, .. }) = self.packets.get(at)
-        else {
-            return Err(DropReason::Ipv6FragmentLimit);
-        };
-        if let Some(reason) = packet.refused {
-            return Err(reason);
+        let cost = cost(arrival.frame.len());
+        if line.bytes + cost > limits.bytes_per_source || self.pieces.used() + cost > limits.bytes {
+            self.make_room(&source, &id, cost, limits, drops);
         }
-        let behind = match packet.fit(fragment, arrival, &self.pieces) {
-            Fit::New(behind) if (packet.count as usize) < limits.fragments => behind,
-            Fit::New(_) => return Err(self.refuse(at, DropReason::Ipv6FragmentTooMany, drops)),
-            Fit::TooLong => return Err(DropReason::Ipv6FragmentMalformed),
-            Fit::Duplicate => return Err(DropReason::Ipv6FragmentDuplicate),
-            Fit::Contradiction => {
-                return Err(self.refuse(at, DropReason::Ipv6FragmentOverlap, drops));
-            }
-        };
-        let (source, cost) = (*source, Chain::cost(arrival.frame.len()));
-        self.make_room(source, cost, limits, drops);
         // It may have been this packet that had to go.
         let Some(UnderWay { packet, .. }) = self.packets.get_mut(at) else {
             return Err(DropReason::Ipv6FragmentLimit);
         };
         packet.store(fragment, arrival, behind, &mut self.pieces);
-        if let Some(source) = self.sources.get_mut(source) {
-            source.bytes += cost as u32;
-        }
         if !packet.is_whole() {
             drops.counters.held.add(1);
             return Ok(None);
         }
-        let Some((packet, since)) = self.close(at) else { return Ok(None) };
+        let since = self.packets.since(at).unwrap_or(arrival.now);
+        let Some(UnderWay { packet, .. }) = self.packets.remove(at) else { return Ok(None) };
         let marks_agree = packet.write(arrival, &self.pieces, out);
         packet.free(&mut self.pieces);
         drops.counters.held.sub(u64::from(packet.count) - 1);
@@ -141,6 +119,31 @@ impl Packets {
         drops.counters.absorbed_bytes.add(u64::from(packet.frame_bytes));
         drops.counters.reassembled.add(1);
         Ok(Some(Whole { since, marks_agree }))
+    }
+
+    /// Behind which piece of its packet a fragment belongs.
+    #[inline]
+    fn place(
+        &mut self,
+        at: Id,
+        fragment: &Fragment<'_>,
+        arrival: &Arrival<'_>,
+        limits: &Limits,
+        drops: &mut Drops<'_>,
+    ) -> Result<Option<arena::Id>, DropReason> {
+        let Some(UnderWay { packet, .. }) = self.packets.get(at) else {
+            return Err(DropReason::Ipv6FragmentLimit);
+        };
+        if let Some(reason) = packet.refused {
+            return Err(reason);
+        }
+        match packet.fit(fragment, arrival, &self.pieces) {
+            Fit::New(behind) if (packet.count as usize) < limits.fragments => Ok(behind),
+            Fit::New(_) => Err(self.refuse(at, DropReason::Ipv6FragmentTooMany, drops)),
+            Fit::TooLong => Err(DropReason::Ipv6FragmentMalformed),
+            Fit::Duplicate => Err(DropReason::Ipv6FragmentDuplicate),
+            Fit::Contradiction => Err(self.refuse(at, DropReason::Ipv6FragmentOverlap, drops)),
+        }
     }
 
     /// Gives up the oldest packet if it has waited that long. True if it did; then the frame of its
@@ -153,9 +156,11 @@ impl Packets {
         quote: &mut [u8],
     ) -> Option<Option<(PacketId, usize, usize)>> {
         let at = self.packets.overdue(now, timeout)?;
-        let quoted = self.packets.get(at).and_then(|entry| {
-            let (len, packet) = entry.value.packet.quote(&self.pieces, quote)?;
-            Some((entry.key.key, len, packet))
+        let quoted = self.packets.get(at).and_then(|under_way| {
+            let &UnderWay { destination, identification, ref packet } = under_way;
+            let (len, start) = packet.quote(&self.pieces, quote)?;
+            let source = self.packets.key(at)?.key;
+            Some((PacketId { source, destination, identification }, len, start))
         });
         self.discard(at, DropReason::Ipv6FragmentTimeout, drops);
         Some(quoted)
@@ -176,70 +181,78 @@ impl Packets {
         self.packets.overdue(now, timeout).is_some()
     }
 
-    /// A packet that nothing came of yet.
+    /// What a source has under way, this packet perhaps among it.
+    #[inline]
+    fn line(&self, source: &Hashed<u128>, id: &PacketId) -> Line {
+        let mut line = Line::default();
+        for (at, UnderWay { destination, identification, packet }) in self.packets.of(source) {
+            if *identification == id.identification && *destination == id.destination {
+                line.found = Some(at);
+            }
+            line.oldest = Some(at);
+            line.packets += 1;
+            line.bytes += packet.cost as usize;
+        }
+        line
+    }
+
+    /// A packet that nothing came of yet, behind what its source has under way.
     #[inline]
     fn open(
         &mut self,
-        id: Hashed<PacketId>,
+        source: &Hashed<u128>,
+        id: &PacketId,
+        line: &Line,
         now: u64,
         limits: &Limits,
         drops: &mut Drops<'_>,
     ) -> Id {
         self.packets.reserve(limits.packets);
-        self.sources.reserve(limits.packets);
-        let name = self.hasher.of(id.key.source);
-        let known = self.sources.find(&name);
-        while let Some(entry) = known.and_then(|source| self.sources.get(source))
-            && entry.value.packets as usize >= limits.packets_per_source
-            && let Some(oldest) = entry.value.oldest
-        {
-            self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
+        // One, or more where the limit was higher before.
+        for _ in limits.packets_per_source..=line.packets {
+            let oldest = self.packets.of(source).last().map(|(at, _)| at);
+            if let Some(oldest) = oldest {
+                self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
+            }
         }
         while self.packets.len() >= limits.packets
             && let Some(oldest) = self.packets.oldest()
         {
             self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
         }
-        // The source may have gone with its last packet.
-        let source = match known.filter(|&source| self.sources.get(source).is_some()) {
-            Some(source) => source,
-            None => self.sources.insert(name, Source::default(), now),
-        };
-        let older = self.sources.get(source).and_then(|entry| entry.value.newest);
+        let PacketId { destination, identification, .. } = *id;
         let packet = Packet::default();
-        let at = self.packets.insert(id, UnderWay { packet, source, older, newer: None }, now);
-        if let Some(older) = older.and_then(|id| self.packets.get_mut(id)) {
-            older.newer = Some(at);
-        }
-        if let Some(source) = self.sources.get_mut(source) {
-            source.oldest = source.oldest.or(Some(at));
-            source.newest = Some(at);
-            source.packets += 1;
-        }
-        at
+        self.packets.insert(*source, UnderWay { destination, identification, packet }, now)
     }
 
-    /// Room for so many bytes more of a source.
-    #[inline]
-    fn make_room(&mut self, source: Id, cost: usize, limits: &Limits, drops: &mut Drops<'_>) {
-        while let Some(oldest) = self
-            .sources
-            .get(source)
-            .filter(|source| source.value.bytes as usize + cost > limits.bytes_per_source)
-            .and_then(|source| source.value.oldest)
-            .or_else(|| self.packets.oldest().filter(|_| self.pieces.used() + cost > limits.bytes))
-        {
+    /// Room for so many bytes more of a source, and in all.
+    #[cold]
+    fn make_room(
+        &mut self,
+        source: &Hashed<u128>,
+        id: &PacketId,
+        cost: usize,
+        limits: &Limits,
+        drops: &mut Drops<'_>,
+    ) {
+        loop {
+            let line = self.line(source, id);
+            let oldest = if line.bytes + cost > limits.bytes_per_source {
+                line.oldest
+            } else if self.pieces.used() + cost > limits.bytes {
+                self.packets.oldest()
+            } else {
+                None
+            };
+            let Some(oldest) = oldest else { break };
             self.discard(oldest, DropReason::Ipv6FragmentLimit, drops);
         }
     }
 
     /// Gives a packet up, and remembers that for what may still come of it (RFC 5722 section 4).
     fn refuse(&mut self, at: Id, reason: DropReason, drops: &mut Drops<'_>) -> DropReason {
-        if let Some(UnderWay { packet, source, .. }) = self.packets.get_mut(at) {
+        if let Some(UnderWay { packet, .. }) = self.packets.get_mut(at) {
             let packet = std::mem::replace(packet, Packet::refused(reason));
-            if let Some(source) = self.sources.get_mut(*source) {
-                source.bytes -= packet.cost;
-            }
             count_dropped(&packet, reason, &self.pieces, drops);
             packet.free(&mut self.pieces);
         }
@@ -248,33 +261,10 @@ impl Packets {
 
     /// Gives a packet up and forgets it.
     fn discard(&mut self, at: Id, reason: DropReason, drops: &mut Drops<'_>) {
-        if let Some((packet, _)) = self.close(at) {
+        if let Some(UnderWay { packet, .. }) = self.packets.remove(at) {
             count_dropped(&packet, reason, &self.pieces, drops);
             packet.free(&mut self.pieces);
         }
-    }
-
-    /// Takes a packet out of the books, and since when it was in them.
-    #[inline]
-    fn close(&mut self, at: Id) -> Option<(Packet, u64)> {
-        let Entry { value: gone, since, .. } = self.packets.remove(at)?;
-        let (older, newer) = (gone.older, gone.newer);
-        if let Some(older) = older.and_then(|id| self.packets.get_mut(id)) {
-            older.newer = newer;
-        }
-        if let Some(newer) = newer.and_then(|id| self.packets.get_mut(id)) {
-            newer.older = older;
-        }
-        if let Some(source) = self.sources.get_mut(gone.source) {
-            source.oldest = if older.is_none() { newer } else { source.oldest };
-            source.newest = if newer.is_none() { older } else { source.newest };
-            source.packets -= 1;
-            source.bytes -= gone.packet.cost;
-            if source.packets == 0 {
-                self.sources.remove(gone.source);
-            }
-        }
-        Some((gone.packet, since))
     }
 }
 
@@ -388,7 +378,6 @@ mod tests {
 
         fn is_idle(&self) -> bool {
             self.packets.packets.len() == 0
-                && self.packets.sources.len() == 0
                 && self.packets.pieces.used() == 0
                 && self.totals().held == 0
         }
@@ -436,6 +425,18 @@ mod tests {
         // A packet that is itself the oldest goes as a whole.
         assert_eq!(bench.add((1, 2), (3000, 2000, true), 0), Err(DropReason::Ipv6FragmentLimit));
         assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 5);
+        assert!(bench.is_idle());
+    }
+
+    /// F6: a fragment that no source may have room for takes nobody else's.
+    #[test]
+    fn a_fragment_too_large_for_its_source_is_nobody_elses_loss() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.add((2, 1), (0, 8, true), 0), Ok(None));
+        assert_eq!(bench.add((1, 1), (0, 8, true), 0), Ok(None));
+        assert_eq!(bench.add((1, 2), (0, 9_000, true), 0), Err(DropReason::Ipv6FragmentLimit));
+        assert_eq!(bench.dropped(DropReason::Ipv6FragmentLimit), 1);
+        assert!(bench.add((2, 1), (8, 8, false), 1).unwrap().is_some());
         assert!(bench.is_idle());
     }
 
@@ -515,28 +516,18 @@ mod tests {
             let piece = (pick(40, 6) as usize * 200, 200, pick(50, 4) > 0);
             came += 1;
             refused += u64::from(bench.add(id, piece, now).is_err());
-            let Packets { packets, sources, hasher, pieces } = &bench.packets;
+            let Packets { packets, hasher, pieces } = &bench.packets;
             assert!(packets.len() <= LIMITS.packets && pieces.used() <= LIMITS.bytes);
-            let sources: Vec<&Source> = (0..20)
-                .filter_map(|source| sources.get(sources.find(&hasher.of(source))?))
-                .map(|entry| &entry.value)
-                .collect();
-            let bytes: usize = sources.iter().map(|source| source.bytes as usize).sum();
-            let count: usize = sources.iter().map(|source| source.packets as usize).sum();
-            assert_eq!((bytes, count), (pieces.used(), packets.len()));
-            assert_eq!(sources.len(), bench.packets.sources.len());
-            for source in sources {
-                assert!(source.bytes as usize <= LIMITS.bytes_per_source);
-                assert!((1..=LIMITS.packets_per_source).contains(&(source.packets as usize)));
-                let line = |first, next: fn(&UnderWay) -> Option<Id>| {
-                    let packet = |id| packets.get(id).map(|entry| &entry.value);
-                    std::iter::successors(first, |&id| next(packet(id)?)).collect::<Vec<Id>>()
-                };
-                let onwards = line(source.oldest, |packet| packet.newer);
-                let mut back = line(source.newest, |packet| packet.older);
-                back.reverse();
-                assert_eq!((onwards.len(), &onwards), (source.packets as usize, &back));
+            let (mut count, mut bytes) = (0, 0);
+            for source in 0..20 {
+                let of_source: Vec<_> = packets.of(&hasher.of(source)).collect();
+                assert!(of_source.len() <= LIMITS.packets_per_source);
+                let cost = |packet: &Packet| packet.cost as usize;
+                let cost: usize = of_source.iter().map(|(_, one)| cost(&one.packet)).sum();
+                assert!(cost <= LIMITS.bytes_per_source);
+                (count, bytes) = (count + of_source.len(), bytes + cost);
             }
+            assert_eq!((count, bytes), (packets.len(), pieces.used()));
         }
         let dropped: u64 = DropReason::ALL.iter().map(|reason| bench.dropped(*reason)).sum();
         let totals = bench.totals();
