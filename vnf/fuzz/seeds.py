@@ -13,8 +13,9 @@ import struct
 import sys
 from pathlib import Path
 
-# The configuration (vnf/fuzz/src/targets/world.rs) that is wired like the golden cases are.
-VARIANTS = {"two-ports": 0, "two-ports-vlans": 1, "one-port": 2, "one-port-vlans": 3}
+# The configurations (vnf/fuzz/src/targets/world.rs) that are wired like the golden cases are.
+VARIANTS = {"two-ports": [0, 4, 5, 6, 7], "two-ports-vlans": [1, 8], "one-port": [2],
+            "one-port-vlans": [3]}
 MEND = 0x80
 LONGEST_FRAME, LONGEST_SEQUENCE = 700, 2500
 MOST = 38
@@ -30,6 +31,10 @@ REQUESTS = [
     '"softwire-show","ipv4":"203.0.113.7","psid":0',
     '"softwire-lookup","ipv4":"203.0.113.7","port":1024',
     '"softwire-lookup","b4":"2001:db8:0:200::1"',
+    '"capture","drops":true,"reasons":["no-softwire"],"direction":"to-b4","seconds":1,'
+    '"snap-length":96,"count":3',
+    '"capture","softwire":{"ipv4":"203.0.113.7","port":1024},"seconds":1,"snap-length":65535',
+    '"capture","softwire":{"b4":"2001:db8:0:200::1"},"seconds":86400,"snap-length":14',
 ]
 
 
@@ -68,10 +73,10 @@ def main():
     cases = sorted(golden.glob("*/*/*/case.json"))
     for number, header in enumerate(cases):
         case, wiring = header.parent, json.loads(header.read_text())["wiring"]
-        # Wirings in turn: one case in four.
+        # Wirings in turn: one case in four; and of each wiring, its configurations in turn.
         if number % 4 != (number // 4) % 4:
             continue
-        variant = VARIANTS[wiring]
+        variant = VARIANTS[wiring][number // 16 % len(VARIANTS[wiring])]
         for side in ("external", "internal"):
             short = [f for _, f in frames(case / f"{side}-in.pcap") if len(f) <= LONGEST_FRAME]
             if short:
