@@ -30,8 +30,6 @@ const FROM_INTERNET: (u128, u128) = (0, 0);
 /// from the frame again, so that a burst's worth of them stays in few cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToB4 {
-    /// Bytes of its frame as it was received.
-    pub(super) received: u32,
     /// Where the outer packet starts that it came in, if it came from a B4.
     pub(super) outer: Option<u16>,
     pub(super) place: Place,
@@ -44,14 +42,14 @@ pub(super) struct ToB4 {
 /// Nobody's, for places that no packet has.
 impl Default for ToB4 {
     fn default() -> Self {
-        Self::from_internet(0, Place::default(), DropReason::PortLessProtocol)
+        Self::from_internet(Place::default(), DropReason::PortLessProtocol)
     }
 }
 
 impl ToB4 {
     #[inline(always)]
-    fn from_internet(received: u32, place: Place, without_port: DropReason) -> Self {
-        Self { received, outer: None, place, without_port, tos: None }
+    fn from_internet(place: Place, without_port: DropReason) -> Self {
+        Self { outer: None, place, without_port, tos: None }
     }
 
     /// How its sender is told of errors.
@@ -76,14 +74,11 @@ impl<P: FramePool> Relay<P> {
         since: Option<u64>,
     ) {
         let mut waiting = Waiting::new();
-        let way = Way::of(cx, Side::External);
+        // What has waited is counted in other ways.
+        let way = if since.is_none() { Way::of(cx, Side::External) } else { None };
         for frame in burst.drain(..) {
-            let received = frame.bytes().len() as u32;
             match way.as_ref().and_then(|way| way.usual_ipv4(cx.snapshot, &frame)) {
-                Some((place, key)) => {
-                    let packet = ToB4::from_internet(received, place, DropReason::PortLessProtocol);
-                    waiting.push_usual(frame, packet, key);
-                }
+                Some(key) => waiting.push_usual(frame, key),
                 None => self.external_unusual(cx, frame, &mut waiting, since),
             }
         }
@@ -102,7 +97,7 @@ impl<P: FramePool> Relay<P> {
         let received = frame.bytes().len() as u32;
         match self.classify_external(cx, &mut frame, since.is_some()) {
             Ok((place, Lookup { key, without_port })) => {
-                waiting.push(frame, ToB4::from_internet(received, place, without_port), key);
+                waiting.push(frame, ToB4::from_internet(place, without_port), key);
             }
             Err(stop) => {
                 self.stop(cx, Side::External, frame, stop, Received { len: received, since });
@@ -121,7 +116,8 @@ impl<P: FramePool> Relay<P> {
         from: Side,
         since: Option<u64>,
     ) {
-        let (table, worker) = (&*cx.snapshot.table, self.worker);
+        let table = &*cx.snapshot.table;
+        let counter = table.counter(self.worker);
         let fate = match from {
             Side::External => Fate::Forwarded,
             Side::Internal => Fate::Hairpinned,
@@ -129,15 +125,19 @@ impl<P: FramePool> Relay<P> {
         if self.looked.is_some() {
             self.note_keys(cx, waiting, End::Destination);
         }
-        for (mut frame, packet, slot, is_usual) in waiting.answered(table, worker) {
-            let received = Received { len: packet.received, since };
-            match way {
-                Some(way) if is_usual && way.enter_tunnel(cx, &mut frame, packet.place, slot) => {
-                    if self.forward(way, from, fate, frame, received) {
-                        table.count(worker, slot, Direction::ToB4, packet.place.len);
-                    }
+        for (mut frame, packet, slot) in waiting.answered(table, counter) {
+            let received = frame.bytes().len() as u32;
+            if packet.is_none()
+                && let Some(way) = way
+                && let Some(len) = way.enter_tunnel(cx, &mut frame, slot)
+            {
+                if self.forward(way, from, fate, frame, received) {
+                    counter.count(slot, Direction::ToB4, len);
                 }
-                _ => self.enter_unusual(cx, frame, packet, slot, from, received),
+            } else {
+                let packet = packet.or_else(|| way.map(|way| way.to_b4(frame.bytes())));
+                let received = Received { len: received, since };
+                self.enter_unusual(cx, frame, &packet.unwrap_or_default(), slot, from, received);
             }
         }
     }

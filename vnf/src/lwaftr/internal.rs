@@ -26,8 +26,6 @@ use crate::wire::{MacAddr, icmpv4, icmpv6, protocol};
 /// read from the frame again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FromB4 {
-    /// Bytes of its frame as it was received.
-    pub(super) received: u32,
     /// Where the outer packet starts.
     pub(super) outer: u16,
     /// Where the inner packet is.
@@ -40,8 +38,8 @@ impl FromB4 {
     /// The same packet on its way to another B4.
     #[inline(always)]
     fn hairpin(&self, tos: Option<u8>) -> ToB4 {
-        let Self { received, outer, inner, without_port } = *self;
-        ToB4 { received, outer: Some(outer), place: inner, without_port, tos }
+        let Self { outer, inner, without_port } = *self;
+        ToB4 { outer: Some(outer), place: inner, without_port, tos }
     }
 }
 
@@ -49,7 +47,7 @@ impl FromB4 {
 impl Default for FromB4 {
     fn default() -> Self {
         let without_port = DropReason::PortLessProtocol;
-        Self { received: 0, outer: 0, inner: Place::default(), without_port }
+        Self { outer: 0, inner: Place::default(), without_port }
     }
 }
 
@@ -75,16 +73,11 @@ impl<P: FramePool> Relay<P> {
         since: Option<u64>,
     ) {
         let mut waiting = Waiting::new();
-        let way = Way::of(cx, Side::Internal);
+        // What has waited is counted in other ways.
+        let way = if since.is_none() { Way::of(cx, Side::Internal) } else { None };
         for frame in burst.drain(..) {
-            let received = frame.bytes().len() as u32;
             match way.as_ref().and_then(|way| way.usual_tunnelled(cx.snapshot, frame.bytes())) {
-                Some((inner, key)) => {
-                    let outer = (inner.start - ipv6::HEADER) as u16;
-                    let without_port = DropReason::PortLessProtocol;
-                    let packet = FromB4 { received, outer, inner, without_port };
-                    waiting.push_usual(frame, packet, key);
-                }
+                Some(key) => waiting.push_usual(frame, key),
                 None => self.internal_unusual(cx, frame, &mut waiting, way.as_ref(), since),
             }
         }
@@ -105,7 +98,7 @@ impl<P: FramePool> Relay<P> {
         let received = frame.bytes().len() as u32;
         let stop = match self.classify_internal(cx, &mut frame) {
             Ok(Classified::Packet(outer, inner, Lookup { key, without_port })) => {
-                let packet = FromB4 { received, outer, inner, without_port };
+                let packet = FromB4 { outer, inner, without_port };
                 return waiting.push(frame, packet, key);
             }
             Ok(Classified::Waits) => return,
@@ -135,27 +128,34 @@ impl<P: FramePool> Relay<P> {
             self.note_keys(cx, waiting, End::Source);
         }
         let mut hairpins = Waiting::new();
-        let (table, worker) = (&*cx.snapshot.table, self.worker);
-        for (mut frame, packet, slot, is_usual) in waiting.answered(table, worker) {
-            let received = Received { len: packet.received, since };
-            let left = way
-                .filter(|_| is_usual)
-                .map(|way| (way, way.leave_tunnel(cx, &mut frame, packet.inner, slot)));
+        let table = &*cx.snapshot.table;
+        let counter = table.counter(self.worker);
+        for (mut frame, packet, slot) in waiting.answered(table, counter) {
+            let received = frame.bytes().len() as u32;
+            let left = match (&packet, way) {
+                (None, Some(way)) => Some((way, way.leave_tunnel(cx, &mut frame, slot))),
+                _ => None,
+            };
             match left {
-                Some((way, Left::ToInternet)) => {
+                Some((way, Left::ToInternet(len))) => {
                     if self.forward(way, Side::Internal, Fate::Forwarded, frame, received) {
-                        table.count(worker, slot, Direction::FromB4, packet.inner.len);
+                        counter.count(slot, Direction::FromB4, len);
                     }
                 }
-                Some((_, Left::ToB4(key))) => {
-                    self.count_hairpin(cx, slot, packet.inner.len);
-                    hairpins.push_usual(frame, packet.hairpin(None), key);
+                Some((_, Left::ToB4(key, len))) => {
+                    self.count_hairpin(cx, slot, len);
+                    hairpins.push_usual(frame, key);
                 }
-                _ => self.leave_unusual(cx, frame, packet, slot, received, &mut hairpins),
+                _ => {
+                    let packet = packet.or_else(|| way.map(|way| way.from_b4(frame.bytes())));
+                    let packet = packet.unwrap_or_default();
+                    let received = Received { len: received, since };
+                    self.leave_unusual(cx, frame, &packet, slot, received, &mut hairpins);
+                }
             }
         }
         if !hairpins.is_empty() {
-            let way = Way::of(cx, Side::External);
+            let way = if since.is_none() { Way::between_b4s(cx) } else { None };
             self.enter_tunnels(cx, &mut hairpins, way.as_ref(), Side::Internal, since);
         }
     }

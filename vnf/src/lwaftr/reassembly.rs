@@ -102,7 +102,6 @@ impl<P: FramePool> Relay<P> {
         frame: &mut RoomyFrame,
         start: usize,
     ) -> Result<Verdict, Stop> {
-        let received = frame.bytes().len() as u32;
         let payload = Place {
             start: start + ipv6::HEADER,
             len: frame.bytes().len().saturating_sub(start + ipv6::HEADER),
@@ -112,7 +111,7 @@ impl<P: FramePool> Relay<P> {
             .next_header();
         let upper = self.behind_fragments(cx, frame, start, next_header, payload)?;
         let (inner, Lookup { key, without_port }) = self.classify_inner(cx, frame, start, upper)?;
-        let from = FromB4 { received, outer: start as u16, inner, without_port };
+        let from = FromB4 { outer: start as u16, inner, without_port };
         let (table, worker) = (&cx.snapshot.table, self.worker);
         let slot = table.locate(key);
         let hairpin = self.leave_tunnel(cx, frame, &from, slot)?;

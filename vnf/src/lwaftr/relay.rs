@@ -257,8 +257,8 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Sends a usual packet that side `from` received on its `way`, unless the filter there is against
-    /// it: does it leave?
+    /// Sends a usual packet that side `from` received, `received` bytes long, on its `way`, unless the
+    /// filter there is against it: does it leave?
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn forward(
@@ -267,17 +267,18 @@ impl<P: FramePool> Relay<P> {
         from: Side,
         fate: Fate,
         frame: P::Frame,
-        received: Received,
+        received: u32,
     ) -> bool {
         let lets_out = way.lets_out(&frame);
         let left = if lets_out {
+            let received = Received { len: received, since: None };
             self.out[way.to().index()].push(frame, fate, received)
         } else {
             Err(frame)
         };
         if let Err(frame) = left {
             let reason = if lets_out { DropReason::TxFull } else { DropReason::FilterEgress };
-            self.count_drop(from, reason, &frame, received.len as usize);
+            self.count_drop(from, reason, &frame, received as usize);
         }
         lets_out
     }

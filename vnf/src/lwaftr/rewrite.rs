@@ -90,21 +90,27 @@ impl Changes {
     }
 }
 
-/// What the policy makes of outer headers (E3-E5), in masks instead of choices.
+/// What the policy makes of outer headers (E3-E5), in masks instead of choices: of the first eight
+/// bytes, which are all that differs but for the addresses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OuterRules {
-    /// Bits of the traffic class that the inner packet says, and those that are fixed.
-    copied: u8,
-    fixed: u8,
-    /// Bits of the flow label that are a hash, and those that are fixed.
-    hashed: u32,
-    label: u32,
-    hop_limit: u8,
+    /// What is the same in each.
+    fixed: u64,
+    /// Bits of the traffic class that the inner packet says.
+    copied: u64,
+    /// Bits of the flow label that are a hash.
+    hashed: u64,
 }
+
+/// Where the fields are in the first eight bytes.
+const TRAFFIC_CLASS: u32 = 52;
+const FLOW_LABEL: u32 = 32;
+const PAYLOAD_LEN: u32 = 16;
+const NEXT_HEADER: u32 = 8;
 
 impl OuterRules {
     pub(super) fn new(policy: &Policy) -> Self {
-        let (dscp, fixed) = match policy.dscp {
+        let (dscp, class) = match policy.dscp {
             Dscp::Copy => (!ECN, 0),
             Dscp::Fixed(dscp) => (0, dscp << 2),
         };
@@ -114,23 +120,35 @@ impl OuterRules {
         };
         let (hashed, label) = match policy.flow_label {
             FlowLabel::Hash => (0xf_ffff, 0),
-            FlowLabel::Fixed(label) => (0, label),
+            FlowLabel::Fixed(label) => (0, label & 0xf_ffff),
         };
-        Self { copied: dscp | ecn, fixed, hashed, label, hop_limit: policy.hop_limit }
+        let fixed = 6 << 60
+            | u64::from(class) << TRAFFIC_CLASS
+            | u64::from(label) << FLOW_LABEL
+            | u64::from(protocol::IPV4) << NEXT_HEADER
+            | u64::from(policy.hop_limit);
+        Self { fixed, copied: u64::from(dscp | ecn) << TRAFFIC_CLASS, hashed: hashed << FLOW_LABEL }
     }
 
-    /// The header of a tunnelled packet. `tos` and `flow` are the inner packet's.
+    /// The first eight bytes of a tunnelled packet's header. `tos` and `flow` are the inner packet's.
     #[inline(always)]
-    pub(super) fn outer(&self, br: u128, b4: u128, inner_len: usize, tos: u8, flow: u32) -> Outer {
-        let hash = flow & self.hashed;
+    pub(super) fn first_word(&self, inner_len: usize, tos: u8, flow: u32) -> u64 {
+        let hash = u64::from(flow) << FLOW_LABEL & self.hashed;
         // 0 would say that there is no label.
-        let hash = hash | u32::from(hash == 0) & self.hashed;
+        let hash = hash | u64::from(hash == 0) << FLOW_LABEL & self.hashed;
+        let class = u64::from(tos) << TRAFFIC_CLASS & self.copied;
+        self.fixed | class | hash | (inner_len as u64) << PAYLOAD_LEN
+    }
+
+    /// The header of a tunnelled packet.
+    fn outer(&self, br: u128, b4: u128, inner_len: usize, tos: u8, flow: u32) -> Outer {
+        let first = self.first_word(inner_len, tos, flow);
         Outer {
-            traffic_class: tos & self.copied | self.fixed,
-            flow_label: hash | self.label,
-            payload_len: inner_len as u16,
-            next_header: protocol::IPV4,
-            hop_limit: self.hop_limit,
+            traffic_class: (first >> TRAFFIC_CLASS) as u8,
+            flow_label: (first >> FLOW_LABEL) as u32 & 0xf_ffff,
+            payload_len: (first >> PAYLOAD_LEN) as u16,
+            next_header: (first >> NEXT_HEADER) as u8,
+            hop_limit: first as u8,
             source: br,
             destination: b4,
         }

@@ -11,6 +11,8 @@
 //! its ends they are right, because no softwire has others.
 
 use super::context::Context;
+use super::external::ToB4;
+use super::internal::FromB4;
 use super::keys::hash_of_flow;
 use super::rewrite::{self, OuterRules, Place};
 use super::settings::{DecapDscp, DecapTtl, Hairpinning, Link, asked};
@@ -19,6 +21,7 @@ use crate::filter::Filter;
 use crate::frame::Frame;
 use crate::side::Side;
 use crate::softwire::{Key, Slot};
+use crate::telemetry::DropReason;
 use crate::wire::ethernet::{HEADER, TAGGED, Template, ethertype};
 use crate::wire::{checksum, ipv4, ipv6, protocol, tcp};
 
@@ -32,6 +35,11 @@ const TUNNELLED: usize = ipv6::HEADER + IPV4_AND_PORTS;
 #[derive(Debug)]
 pub(super) struct Way<'a> {
     start: Start,
+    /// Where in a frame the IPv4 packet is, and the outer one around it.
+    packet: usize,
+    outer_packet: Option<u16>,
+    /// Bytes in front of the packet when it leaves.
+    front: usize,
     /// The longest IPv4 packet that fits the link ahead, and the least TTL that it may arrive with.
     longest: usize,
     least_ttl: u8,
@@ -51,10 +59,10 @@ pub(super) struct Way<'a> {
 /// Where a usual packet that left its tunnel goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Left {
-    /// To the Internet: it is ready.
-    ToInternet,
-    /// Into another tunnel, whose softwire has this key.
-    ToB4(Key),
+    /// To the Internet: it is ready. Its length.
+    ToInternet(usize),
+    /// Into another tunnel, whose softwire has this key. Its length.
+    ToB4(Key, usize),
     /// That needs a closer look.
     Unusual,
 }
@@ -173,17 +181,33 @@ impl Head {
         (self.words[1] >> 48) as u8
     }
 
+    /// TCP or UDP: asked without a branch between them, because that would be taken at random.
+    #[inline(always)]
+    fn has_ports(&self) -> bool {
+        const HAVE: u64 = 1 << protocol::UDP | 1 << protocol::TCP;
+        let protocol = self.protocol();
+        protocol < 64 && HAVE >> (protocol % 64) & 1 == 1
+    }
+
     #[inline(always)]
     fn source(&self) -> u32 {
         self.words[1] as u32
     }
 
+    /// What its destination is looked up by.
+    #[inline(always)]
+    fn destination_key(&self) -> Key {
+        Key::with_port(self.destination, self.ports as u16)
+    }
+
     /// Writes TTL and checksum for the next link to the packet that it is the head of.
     #[inline(always)]
     fn write_decremented(&self, bytes: &mut [u8; IPV4_AND_PORTS]) {
-        let [ttl, protocol, sum @ ..] = ((self.words[1] >> 32) as u32).to_be_bytes();
-        let [high, low] = ipv4::decremented(u16::from_be_bytes(sum)).to_be_bytes();
-        bytes[8..12].copy_from_slice(&[ttl.wrapping_sub(1), protocol, high, low]);
+        const TTL: u32 = 1 << 24;
+        let word = (self.words[1] >> 32) as u32;
+        let sum = ipv4::decremented(word as u16);
+        let word = word.wrapping_sub(TTL) & 0xffff_0000 | u32::from(sum);
+        bytes[8..12].copy_from_slice(&word.to_be_bytes());
     }
 
     /// No options, no fragment, ports, and a checksum that verifies, unless the port has `verified`
@@ -192,8 +216,8 @@ impl Head {
     fn is_plain(&self, verified: bool) -> bool {
         /// Version and header length; more fragments, and the offset.
         const FORM: u64 = 0xff00_0000_0000_3fff;
-        let has_ports = self.protocol() == protocol::UDP || self.protocol() == protocol::TCP;
-        (self.words[0] & FORM) == 0x45 << 56 && has_ports && (verified || self.verifies())
+        let is_plain = (self.words[0] & FORM) == 0x45 << 56 && self.has_ports();
+        is_plain && (verified || self.verifies())
     }
 
     /// Is its checksum right?
@@ -216,18 +240,65 @@ impl<'a> Way<'a> {
             Side::External => (mtu.saturating_sub(ipv6::HEADER), true),
             Side::Internal => (mtu, policy.decap_ttl == DecapTtl::Decrement),
         };
+        let start = Start::new(snapshot.link(side), side);
+        let ethernet = cx.to_next_hop(side.other())?;
+        let (packet, outer_packet, front) = match side {
+            Side::External => (start.len, None, ethernet.header_len() + ipv6::HEADER),
+            Side::Internal => {
+                (start.len + ipv6::HEADER, Some(start.len as u16), ethernet.header_len())
+            }
+        };
         Some(Self {
-            start: Start::new(snapshot.link(side), side),
+            start,
+            packet,
+            outer_packet,
+            front,
             longest,
             least_ttl: 1 + u8::from(decrements),
             clamps: snapshot.most_segment.is_some(),
             hairpins: policy.hairpinning != Hairpinning::External,
             hairpins_pass: policy.hairpinning == Hairpinning::Local,
             to: side.other(),
-            ethernet: cx.to_next_hop(side.other())?,
+            ethernet,
             outer: OuterRules::new(policy),
             filter: snapshot.settings.filters.egress[side.other().index()].as_ref(),
         })
+    }
+
+    /// The way of packets that left one tunnel and enter another (D6): that of packets from the
+    /// Internet, from where they are in their frames.
+    pub(super) fn between_b4s(cx: &'a Context<'_>) -> Option<Self> {
+        let way = Self::of(cx, Side::External)?;
+        let start = Start::new(cx.snapshot.link(Side::Internal), Side::Internal);
+        let (packet, outer_packet) = (start.len + ipv6::HEADER, Some(start.len as u16));
+        Some(Self { start, packet, outer_packet, ..way })
+    }
+
+    /// Where the IPv4 packet of a usual frame is.
+    fn place(&self, frame: &[u8]) -> Place {
+        let packet = frame.get(self.packet..).and_then(<[u8]>::first_chunk);
+        Place { start: self.packet, len: packet.map_or(0, |packet| Head::read(packet).len()) }
+    }
+
+    /// What is known of a usual packet on its way to a B4, for the careful way.
+    #[cold]
+    pub(super) fn to_b4(&self, frame: &[u8]) -> ToB4 {
+        ToB4 {
+            outer: self.outer_packet,
+            place: self.place(frame),
+            without_port: DropReason::PortLessProtocol,
+            tos: None,
+        }
+    }
+
+    /// The same of one from a B4.
+    #[cold]
+    pub(super) fn from_b4(&self, frame: &[u8]) -> FromB4 {
+        FromB4 {
+            outer: self.outer_packet.unwrap_or_default(),
+            inner: self.place(frame),
+            without_port: DropReason::PortLessProtocol,
+        }
     }
 
     /// The head of a usual packet at the start of `bytes`. The port may have `verified` its checksum.
@@ -246,31 +317,22 @@ impl<'a> Way<'a> {
         is_usual.then_some(head)
     }
 
-    /// A usual packet from the Internet: where it is, and its key.
+    /// The key of a usual packet from the Internet.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-    pub(super) fn usual_ipv4<F: Frame>(
-        &self,
-        snapshot: &Snapshot,
-        frame: &F,
-    ) -> Option<(Place, Key)> {
+    pub(super) fn usual_ipv4<F: Frame>(&self, snapshot: &Snapshot, frame: &F) -> Option<Key> {
         let bytes = self.start.packet(frame.bytes())?;
         let head = self.head(snapshot, bytes, frame.ipv4_checksum_verified())?;
-        let place = Place { start: self.start.len, len: head.len() };
-        if !snapshot.settings.filters.admits(Side::External, bytes.get(..place.len)?) {
+        if !snapshot.settings.filters.admits(Side::External, bytes.get(..head.len())?) {
             return None;
         }
-        Some((place, Key::with_port(head.destination, head.ports as u16)))
+        Some(head.destination_key())
     }
 
-    /// A usual packet from a B4: where the inner one is, and its key.
+    /// The key of a usual packet from a B4.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-    pub(super) fn usual_tunnelled(
-        &self,
-        snapshot: &Snapshot,
-        frame: &[u8],
-    ) -> Option<(Place, Key)> {
+    pub(super) fn usual_tunnelled(&self, snapshot: &Snapshot, frame: &[u8]) -> Option<Key> {
         /// Version and next header.
         const FORM: u64 = 0xf000_0000_0000_ff00;
         const IPV4_IN_IPV6: u64 = 6 << 60 | (protocol::IPV4 as u64) << 8;
@@ -291,11 +353,10 @@ impl<'a> Way<'a> {
         if !keeps_tos || !snapshot.settings.filters.admits(Side::Internal, whole) {
             return None;
         }
-        let place = Place { start: self.start.len + ipv6::HEADER, len: inner.len() };
-        Some((place, Key::with_port(inner.source(), (inner.ports >> 16) as u16)))
+        Some(Key::with_port(inner.source(), (inner.ports >> 16) as u16))
     }
 
-    /// Sends a usual packet from the Internet into its softwire (E3-E6). False, and nothing has
+    /// Puts a usual packet into its softwire (E3-E6); returns its length. Nothing, and nothing has
     /// changed, if there is none or its path has an MTU of its own.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
@@ -303,29 +364,24 @@ impl<'a> Way<'a> {
         &self,
         cx: &Context<'_>,
         frame: &mut F,
-        place: Place,
         slot: Slot,
-    ) -> bool {
-        let Some(ends) = cx.snapshot.table.endpoints(slot) else { return false };
-        let Some(br) = cx.br_addresses.get(usize::from(ends.br)) else { return false };
-        let front = self.ethernet.header_len() + ipv6::HEADER;
+    ) -> Option<usize> {
+        let ends = cx.snapshot.table.plain_endpoints(slot)?;
+        let br = cx.br_addresses.get(usize::from(ends.br))?;
+        let head = Head::read(frame.bytes().get(self.packet..)?.first_chunk()?);
+        let len = head.len();
         // Packets from other B4s were measured by the external side's MTU.
-        let fits = place.len <= self.longest && !ends.has_path_mtu();
-        if !fits || !frame.reframe(front, place.start, place.len) {
-            return false;
+        if len > self.longest || !frame.reframe(self.front, self.packet, len) {
+            return None;
         }
-        let bytes = frame.bytes_mut();
-        let Some(packet) = bytes.get_mut(front..).and_then(<[u8]>::first_chunk_mut) else {
-            return false;
-        };
-        let head = Head::read(packet);
-        head.write_decremented(packet);
+        let (headers, packet) = frame.bytes_mut().split_at_mut_checked(self.front)?;
+        head.write_decremented(packet.first_chunk_mut()?);
         let flow = hash_of_flow(head.source(), head.destination, head.ports, head.protocol());
-        let outer = self.outer.outer((*br).into(), ends.b4, place.len, head.tos(), flow);
-        if let Some(header) = self.ethernet.write(bytes).and_then(<[u8]>::first_chunk_mut) {
-            ipv6::write_header(header, &outer);
-        }
-        true
+        let outer: &mut [u8; ipv6::HEADER] = self.ethernet.write(headers)?.first_chunk_mut()?;
+        outer[..8].copy_from_slice(&self.outer.first_word(len, head.tos(), flow).to_be_bytes());
+        outer[8..24].copy_from_slice(&br.octets());
+        outer[24..].copy_from_slice(&ends.b4.to_be_bytes());
+        Some(len)
     }
 
     /// Takes a usual packet from its B4 out of the tunnel (D4), unless it goes to another B4 (D6) or
@@ -336,31 +392,34 @@ impl<'a> Way<'a> {
         &self,
         cx: &Context<'_>,
         frame: &mut F,
-        place: Place,
         slot: Slot,
     ) -> Left {
+        self.leave(cx, frame, slot).unwrap_or(Left::Unusual)
+    }
+
+    #[inline(always)]
+    fn leave<F: Frame>(&self, cx: &Context<'_>, frame: &mut F, slot: Slot) -> Option<Left> {
         let table = &*cx.snapshot.table;
-        let Some(ends) = table.endpoints(slot) else { return Left::Unusual };
-        let Some(br) = cx.br_addresses.get(usize::from(ends.br)) else { return Left::Unusual };
-        let bytes = frame.bytes_mut().get_mut(place.start - ipv6::HEADER..).unwrap_or_default();
-        let Some(tunnelled) = bytes.first_chunk_mut::<TUNNELLED>() else { return Left::Unusual };
-        let (outer, packet) = tunnelled.split_at_mut(ipv6::HEADER);
-        let (Some(outer), Some(packet)) = (outer.first_chunk(), packet.first_chunk_mut()) else {
-            return Left::Unusual;
-        };
-        let head = Head::read(packet);
+        let ends = table.endpoints(slot)?;
+        let br = cx.br_addresses.get(usize::from(ends.br))?;
+        let tunnelled = frame.bytes_mut().get_mut(self.start.len..)?;
+        let (outer, packet) = tunnelled.first_chunk_mut::<TUNNELLED>()?.split_at_mut(ipv6::HEADER);
+        let packet = packet.first_chunk_mut()?;
+        let (head, outer) = (Head::read(packet), outer.first_chunk()?);
         if !ipv6::is_between(outer, ends.b4, (*br).into()) {
-            return Left::Unusual;
+            return None;
         }
+        let len = head.len();
         if self.hairpins && table.has_address(head.destination) {
             let passes = self.hairpins_pass && head.ttl() > 1;
-            let key = Key::with_port(head.destination, head.ports as u16);
-            return if passes { Left::ToB4(key) } else { Left::Unusual };
+            return passes.then(|| Left::ToB4(head.destination_key(), len));
         }
         if self.least_ttl > 1 {
             head.write_decremented(packet);
         }
-        if rewrite::bare(frame, place, self.ethernet) { Left::ToInternet } else { Left::Unusual }
+        let is_bare = frame.reframe(self.front, self.packet, len)
+            && self.ethernet.write(frame.bytes_mut()).is_some();
+        is_bare.then_some(Left::ToInternet(len))
     }
 
     /// The side that packets leave by.

@@ -3,40 +3,36 @@
 use arrayvec::ArrayVec;
 
 use crate::frame::BURST;
-use crate::softwire::{Approach, BindingTable, Key, Slot};
+use crate::softwire::{BindingTable, Key, Slot, SoftwireCounter};
 
-/// Frames, what was found out about each, and what to look up: a column of each, so that every
-/// stage goes over little memory.
+/// Frames and what to look up for each, and what was found out about those that need a closer look:
+/// columns, so that every stage goes over little memory.
 #[derive(Debug)]
 pub(super) struct Waiting<F, T> {
     frames: ArrayVec<F, BURST>,
-    packets: [T; BURST],
     keys: [Key; BURST],
+    /// Of those that are not usual ones, in order.
+    unusual: ArrayVec<T, BURST>,
     /// A bit for each: is it a usual one?
     usual: u64,
 }
 
-/// Packets that are looked up before the one that is worked on.
-const AHEAD: usize = 16;
+/// Packets whose entries are asked for together, while those before them are worked on: no more than
+/// the CPU can fetch at once.
+const GROUP: usize = 16;
 
 const _: () = assert!(BURST <= u64::BITS as usize);
 
-impl<F, T: Copy + Default> Waiting<F, T> {
+impl<F, T> Waiting<F, T> {
     /// Nobody yet.
     #[inline(always)]
     pub(super) fn new() -> Self {
         let keys = [Key::address_only(0); BURST];
-        Self { frames: ArrayVec::new(), packets: [T::default(); BURST], keys, usual: 0 }
+        Self { frames: ArrayVec::new(), keys, unusual: ArrayVec::new(), usual: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
-    }
-
-    /// Adds a packet. They all come from one burst, so there is room.
-    #[inline(always)]
-    pub(super) fn push(&mut self, frame: F, packet: T, key: Key) {
-        self.add(frame, packet, key, false);
     }
 
     /// What will be looked up.
@@ -46,70 +42,49 @@ impl<F, T: Copy + Default> Waiting<F, T> {
 
     /// Adds a packet that is a usual one.
     #[inline(always)]
-    pub(super) fn push_usual(&mut self, frame: F, packet: T, key: Key) {
-        self.add(frame, packet, key, true);
+    pub(super) fn push_usual(&mut self, frame: F, key: Key) {
+        self.usual |= 1 << (self.frames.len() % BURST);
+        self.add(frame, key);
     }
 
+    /// Adds a packet that is not, with what was found out about it.
+    pub(super) fn push(&mut self, frame: F, packet: T, key: Key) {
+        let _ = self.unusual.try_push(packet);
+        self.add(frame, key);
+    }
+
+    /// They all come from one burst, so there is room.
     #[inline(always)]
-    fn add(&mut self, frame: F, packet: T, key: Key, is_usual: bool) {
-        let number = self.frames.len();
-        if number < BURST {
-            self.packets[number] = packet;
-            self.keys[number] = key;
-            self.usual |= u64::from(is_usual) << number;
-            let _ = self.frames.try_push(frame);
-        }
+    fn add(&mut self, frame: F, key: Key) {
+        self.keys[self.frames.len() % BURST] = key;
+        let _ = self.frames.try_push(frame);
     }
 
-    /// Looks all of them up, and gives each out with what was found out about it, its answer, and
-    /// whether it is a usual one; in order. `worker` is who may count what the softwires carry.
+    /// Looks all of them up, and gives each out in order, with what was found out about it, unless it
+    /// is a usual one, and its answer. `counter` is for what they will be counted by.
     #[inline(always)]
     pub(super) fn answered<'a>(
         &'a mut self,
         table: &'a BindingTable,
-        worker: usize,
-    ) -> impl Iterator<Item = (F, &'a T, Slot, bool)> {
-        let Self { frames, packets, keys, usual } = self;
-        let keys = keys.get(..frames.len()).unwrap_or_default();
-        let mut lookups = Lookups::new(table, worker, keys);
-        let (packets, usual) = (&*packets, std::mem::take(usual));
+        counter: SoftwireCounter<'a>,
+    ) -> impl Iterator<Item = (F, Option<T>, Slot)> {
+        let Self { frames, keys, unusual, usual } = self;
+        let mut slots = [Slot::NOBODY; BURST];
+        table.locate_batch(keys.get(..frames.len()).unwrap_or_default(), |key| *key, &mut slots);
+        let (mut unusual, usual) = (unusual.drain(..), std::mem::take(usual));
+        let fetch = move |slots: &[Slot]| {
+            table.prefetch_entries(slots);
+            counter.prefetch(slots);
+        };
+        fetch(&slots[..GROUP]);
         frames.drain(..).enumerate().map(move |(number, frame)| {
-            lookups.locate(number + AHEAD);
+            if number.is_multiple_of(GROUP) {
+                fetch(slots.get(number + GROUP..number + 2 * GROUP).unwrap_or_default());
+            }
             // Never more than that, and the compiler knows.
             let number = number % BURST;
-            (frame, &packets[number], lookups.slots[number], usual >> number & 1 == 1)
+            let packet = if usual >> number & 1 == 1 { None } else { unusual.next() };
+            (frame, packet, slots[number])
         })
-    }
-}
-
-/// The lookups of a burst, each ended a little before its packet is worked on: so that the entries
-/// of the next few are on their way into the cache, and no more than the CPU can fetch at once.
-struct Lookups<'a> {
-    table: &'a BindingTable,
-    worker: usize,
-    keys: &'a [Key],
-    approach: Approach<'a>,
-    slots: [Slot; BURST],
-}
-
-impl<'a> Lookups<'a> {
-    /// The first few have ended.
-    #[inline(always)]
-    fn new(table: &'a BindingTable, worker: usize, keys: &'a [Key]) -> Self {
-        let approach = table.approach(keys, |key| *key);
-        let mut lookups = Self { table, worker, keys, approach, slots: [Slot::NOBODY; BURST] };
-        for number in 0..AHEAD {
-            lookups.locate(number);
-        }
-        lookups
-    }
-
-    /// Ends one, if there are so many.
-    #[inline(always)]
-    fn locate(&mut self, number: usize) {
-        if let (Some(&key), Some(slot)) = (self.keys.get(number), self.slots.get_mut(number)) {
-            *slot = self.approach.locate(number, key);
-            self.table.prefetch_counts(self.worker, *slot);
-        }
     }
 }

@@ -11,9 +11,8 @@ mod text;
 
 pub use entry::{B4Problem, Binding, Softwire};
 pub use port_set::{PortSet, PortSetError};
-pub(crate) use table::Approach;
 pub use table::{
     Applied, BindingTable, Direction, Edit, EditError, Endpoints, Key, Retired, RowError,
-    RowProblem, Rules, Slot, TableWriter, Tally,
+    RowProblem, Rules, Slot, SoftwireCounter, TableWriter, Tally,
 };
 pub(crate) use text::shown;

@@ -80,9 +80,24 @@ impl Entry {
         if state & PRESENT == 0 {
             return None;
         }
-        let [high, low] = [self.b4[0].load(Relaxed), self.b4[1].load(Relaxed)];
-        let b4 = u128::from(high) << 64 | u128::from(low);
+        let b4 = self.b4_bits();
         Some(Endpoints { b4, br: state as u16, learned: state & LEARNED })
+    }
+
+    /// The same, if nothing was learned of the path to the B4.
+    #[inline(always)]
+    pub(super) fn plain_endpoints(&self) -> Option<Endpoints> {
+        let state = self.state.load(Acquire);
+        // One comparison tells both.
+        let br = u16::try_from(state ^ PRESENT).ok()?;
+        Some(Endpoints { b4: self.b4_bits(), br, learned: 0 })
+    }
+
+    /// The B4 address, its first octet in the highest byte.
+    #[inline(always)]
+    fn b4_bits(&self) -> u128 {
+        let [high, low] = [self.b4[0].load(Relaxed), self.b4[1].load(Relaxed)];
+        u128::from(high) << 64 | u128::from(low)
     }
 
     /// Remembers the path MTU towards this B4 for ten minutes (M1). A larger one than is known is no
@@ -112,8 +127,7 @@ impl Entry {
 
     /// The B4 of the softwire that this entry is, or was last, for.
     pub(super) fn b4(&self) -> Ipv6Addr {
-        let [high, low] = [self.b4[0].load(Relaxed), self.b4[1].load(Relaxed)];
-        (u128::from(high) << 64 | u128::from(low)).into()
+        self.b4_bits().into()
     }
 
     /// True when no softwire was ever here, so that no reader can be looking.

@@ -112,8 +112,8 @@ impl ChunkRef {
 /// What one IPv4 address needs for a lookup. Zero bits are no softwires.
 ///
 /// ```text
-///  63      58..53  52..48   47..32     31..0
-///  present   a       m     PSID mask   number of the block's first entry
+///  63      57..53  52..48   47..32     31..0
+///  present 16 - a    m     PSID mask   number of the block's first entry
 /// ```
 /// The whole address is stored with a = 0, so that no port is excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl AddressWord {
         let a = if layout.is_whole_address() { 0 } else { layout.offset() };
         Self(
             1 << 63
-                | u64::from(a) << 53
+                | u64::from(16 - a) << 53
                 | u64::from(layout.m()) << 48
                 | u64::from(psid_mask(layout.length())) << 32
                 | u64::from(block),
@@ -162,11 +162,10 @@ impl AddressWord {
     /// The entry of `port`'s owner, unless nobody can own that port.
     #[inline]
     pub(super) fn entry_of(self, port: u16) -> Option<u32> {
-        let m = (self.0 >> 48) as u32 & 0x1f;
-        let a = (self.0 >> 53) as u32 & 0x1f;
-        let first_owned = 1_u32.wrapping_shl(16 - a) & 0xffff;
-        let psid = u32::from(port) >> m & u32::from(self.psid_mask());
-        (u32::from(port) >= first_owned).then(|| self.block().wrapping_add(psid))
+        // Shifts go by the lowest five bits of what they are given.
+        let (m, first_owned) = ((self.0 >> 48) as u32, 1_u32.wrapping_shl((self.0 >> 53) as u32));
+        let psid = u32::from(port).wrapping_shr(m) & u32::from(self.psid_mask());
+        (port >= first_owned as u16).then(|| self.block().wrapping_add(psid))
     }
 
     /// The numbers of all its entries.

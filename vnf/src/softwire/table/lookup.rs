@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 
 use super::BindingTable;
-use super::entry::{Endpoints, Entry};
+use super::entry::Endpoints;
 use super::layout::{AddressWord, ChunkRef};
 use crate::frame::BURST;
 use crate::memory::prefetch;
@@ -68,36 +68,38 @@ impl BindingTable {
         slot_in(&self.words, chunk_of(&self.index, key.address()), key)
     }
 
-    /// Looks up to [`BURST`] things up by their keys, in stages; the entries are on their way into
-    /// the cache when it returns. `slots` must be as long as `items`.
-    #[inline]
+    /// Looks up to [`BURST`] things up by their keys, in stages, so that their cache misses
+    /// overlap. `slots` must be as long as `items`.
+    #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
-        let approach = self.approach(items, &key);
-        for ((number, item), slot) in items.iter().enumerate().zip(slots) {
-            *slot = approach.locate(number, key(item));
+        let (words, mut chunks) = (&*self.words, [None; BURST]);
+        // As long as this, every /24 is in it.
+        let Some(index) = self.index.first_chunk::<INDEX>() else { return };
+        for item in items {
+            prefetch(&index[(key(item).address() >> 8) as usize]);
+        }
+        for (item, chunk) in items.iter().zip(&mut chunks) {
+            let address = key(item).address();
+            *chunk = ChunkRef::from_bits(index[(address >> 8) as usize].load(Acquire));
+            if let Some(word) = chunk.and_then(|chunk| words.get(chunk.first_read(address))) {
+                prefetch(word);
+            }
+        }
+        for ((item, chunk), slot) in items.iter().zip(chunks).zip(slots) {
+            *slot = slot_in(words, chunk, key(item));
         }
     }
 
-    /// The first stages of a lookup, for up to [`BURST`] things at once: what [`Approach::locate`]
-    /// reads is on its way into the cache.
+    /// Asks the CPU for the entries at these slots. Of a few at once: each may cost a walk through
+    /// the page tables, which other instructions wait for but other requests do not.
     #[inline(always)]
-    pub(crate) fn approach<T>(&self, items: &[T], key: impl Fn(&T) -> Key) -> Approach<'_> {
-        let (words, mut chunks) = (&*self.words, [None; BURST]);
-        // As long as this, every /24 is in it.
-        if let Some(index) = self.index.first_chunk::<INDEX>() {
-            for item in items {
-                prefetch(&index[(key(item).address() >> 8) as usize]);
-            }
-            for (item, chunk) in items.iter().zip(&mut chunks) {
-                let address = key(item).address();
-                *chunk = ChunkRef::from_bits(index[(address >> 8) as usize].load(Acquire));
-                if let Some(word) = chunk.and_then(|chunk| words.get(chunk.first_read(address))) {
-                    prefetch(word);
-                }
+    pub fn prefetch_entries(&self, slots: &[Slot]) {
+        for slot in slots {
+            if let Some(entry) = self.entries.get(slot.0 as usize) {
+                prefetch(entry);
             }
         }
-        Approach { words, entries: &self.entries, chunks }
     }
 
     /// The softwire's ends at a slot, or nothing when nobody is there.
@@ -106,6 +108,14 @@ impl BindingTable {
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn endpoints(&self, slot: Slot) -> Option<Endpoints> {
         self.entries.get(slot.0 as usize)?.endpoints()
+    }
+
+    /// The same of a softwire towards whose B4 no path MTU was learned; nothing for others.
+    #[inline(always)]
+    #[must_use]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
+    pub(crate) fn plain_endpoints(&self, slot: Slot) -> Option<Endpoints> {
+        self.entries.get(slot.0 as usize)?.plain_endpoints()
     }
 
     /// Remembers the path MTU towards the B4 of a softwire for ten minutes (M1). A table built anew
@@ -122,27 +132,6 @@ impl BindingTable {
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn has_address(&self, address: u32) -> bool {
         self.is_populated(address) && self.block_of(address).is_some()
-    }
-}
-
-/// A batch of lookups that are nearly done.
-#[derive(Debug)]
-pub(crate) struct Approach<'a> {
-    words: &'a [AtomicU64],
-    entries: &'a [Entry],
-    chunks: [Option<ChunkRef>; BURST],
-}
-
-impl Approach<'_> {
-    /// Where the lookup of this number ends, whose key is given again. The entry is on its way into
-    /// the cache.
-    #[inline(always)]
-    pub(crate) fn locate(&self, number: usize, key: Key) -> Slot {
-        let slot = slot_in(self.words, self.chunks[number % BURST], key);
-        if let Some(entry) = self.entries.get(slot.0 as usize) {
-            prefetch(entry);
-        }
-        slot
     }
 }
 

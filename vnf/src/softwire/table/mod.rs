@@ -33,10 +33,9 @@ mod tests;
 
 pub use edit::{Applied, Edit, EditError, Retired};
 pub use entry::Endpoints;
-pub(crate) use lookup::Approach;
 pub use lookup::{Key, Slot};
 pub use problem::{RowError, RowProblem, Rules};
-pub use tally::{Direction, Tally};
+pub use tally::{Direction, SoftwireCounter, Tally};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

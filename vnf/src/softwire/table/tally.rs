@@ -119,6 +119,35 @@ impl Row {
     }
 }
 
+/// What one worker counts of each softwire; of a table that does not count, nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftwireCounter<'a> {
+    rows: &'a [Row],
+}
+
+impl SoftwireCounter<'_> {
+    /// Counts a packet of the softwire at a slot.
+    #[inline(always)]
+    pub fn count(self, slot: Slot, direction: Direction, bytes: usize) {
+        if let Some(row) = self.rows.get(slot.0 as usize) {
+            row.count(direction, bytes);
+        }
+    }
+
+    /// Asks the CPU for what [`Self::count`] will write to.
+    #[inline(always)]
+    pub fn prefetch(self, slots: &[Slot]) {
+        if self.rows.is_empty() {
+            return;
+        }
+        for slot in slots {
+            if let Some(row) = self.rows.get(slot.0 as usize) {
+                prefetch(row);
+            }
+        }
+    }
+}
+
 impl Tallies {
     fn of(&self, number: u32) -> Tally {
         let mut sum = Tally::default();
@@ -140,25 +169,16 @@ impl BindingTable {
         self.tallies.earlier.is_some()
     }
 
-    /// Counts a packet of the softwire at a slot. `worker` is the caller's number, which no other
-    /// thread may use.
+    /// Where a worker counts. `worker` is the caller's number, which no other thread may use.
     #[inline(always)]
-    pub fn count(&self, worker: usize, slot: Slot, direction: Direction, bytes: usize) {
-        if let Some(row) =
-            self.tallies.workers.get(worker).and_then(|rows| rows.get(slot.0 as usize))
-        {
-            row.count(direction, bytes);
-        }
+    #[must_use]
+    pub fn counter(&self, worker: usize) -> SoftwireCounter<'_> {
+        SoftwireCounter { rows: self.tallies.workers.get(worker).map_or(&[], |rows| rows) }
     }
 
-    /// Asks the CPU for what [`Self::count`] will write to.
-    #[inline(always)]
-    pub fn prefetch_counts(&self, worker: usize, slot: Slot) {
-        if let Some(row) =
-            self.tallies.workers.get(worker).and_then(|rows| rows.get(slot.0 as usize))
-        {
-            prefetch(row);
-        }
+    /// Counts one packet of the softwire at a slot, as [`Self::counter`] of this worker would.
+    pub fn count(&self, worker: usize, slot: Slot, direction: Direction, bytes: usize) {
+        self.counter(worker).count(slot, direction, bytes);
     }
 
     /// What a softwire carried; `None` when it is not in the table.
