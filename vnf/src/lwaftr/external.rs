@@ -125,13 +125,13 @@ impl<P: FramePool> Relay<P> {
         if self.looked.is_some() {
             self.note_keys(cx, waiting, End::Destination);
         }
-        for (mut frame, packet, slot) in waiting.answered(table, counter) {
+        for (mut frame, packet, slot, softwire) in waiting.answered(table, counter) {
             let received = frame.bytes().len() as u32;
             if packet.is_none()
                 && let Some(way) = way
-                && let Some(len) = way.enter_tunnel(cx, &mut frame, slot)
+                && let Some(len) = way.enter_tunnel(cx, &mut frame, &softwire)
             {
-                if self.forward(way, from, fate, frame, received) {
+                if self.forward(way, (from, Side::Internal), fate, frame, received) {
                     counter.count(slot, Direction::ToB4, len);
                 }
             } else {

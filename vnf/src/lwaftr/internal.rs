@@ -130,15 +130,16 @@ impl<P: FramePool> Relay<P> {
         let mut hairpins = Waiting::new();
         let table = &*cx.snapshot.table;
         let counter = table.counter(self.worker);
-        for (mut frame, packet, slot) in waiting.answered(table, counter) {
+        for (mut frame, packet, slot, softwire) in waiting.answered(table, counter) {
             let received = frame.bytes().len() as u32;
             let left = match (&packet, way) {
-                (None, Some(way)) => Some((way, way.leave_tunnel(cx, &mut frame, slot))),
+                (None, Some(way)) => Some((way, way.leave_tunnel(cx, &mut frame, &softwire))),
                 _ => None,
             };
             match left {
                 Some((way, Left::ToInternet(len))) => {
-                    if self.forward(way, Side::Internal, Fate::Forwarded, frame, received) {
+                    let sides = (Side::Internal, Side::External);
+                    if self.forward(way, sides, Fate::Forwarded, frame, received) {
                         counter.count(slot, Direction::FromB4, len);
                     }
                 }

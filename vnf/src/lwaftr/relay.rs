@@ -257,14 +257,14 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Sends a usual packet that side `from` received, `received` bytes long, on its `way`, unless the
-    /// filter there is against it: does it leave?
+    /// Sends a usual packet on its `way` from one side to the other or the same, unless the filter
+    /// there is against it: does it leave? It was `received` bytes long.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn forward(
         &mut self,
         way: &Way<'_>,
-        from: Side,
+        (from, to): (Side, Side),
         fate: Fate,
         frame: P::Frame,
         received: u32,
@@ -272,7 +272,7 @@ impl<P: FramePool> Relay<P> {
         let lets_out = way.lets_out(&frame);
         let left = if lets_out {
             let received = Received { len: received, since: None };
-            self.out[way.to().index()].push(frame, fate, received)
+            self.out[to.index()].push(frame, fate, received)
         } else {
             Err(frame)
         };

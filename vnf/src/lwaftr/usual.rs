@@ -20,7 +20,7 @@ use super::snapshot::Snapshot;
 use crate::filter::Filter;
 use crate::frame::Frame;
 use crate::side::Side;
-use crate::softwire::{Key, Slot};
+use crate::softwire::{Key, Reading};
 use crate::telemetry::DropReason;
 use crate::wire::ethernet::{HEADER, TAGGED, Template, ethertype};
 use crate::wire::{checksum, ipv4, ipv6, protocol, tcp};
@@ -48,8 +48,6 @@ pub(super) struct Way<'a> {
     /// Packets may be for other B4s (D6), and then go straight there.
     hairpins: bool,
     hairpins_pass: bool,
-    /// Where they leave.
-    to: Side,
     /// The headers of what leaves, and who is asked about it.
     ethernet: &'a Template,
     outer: OuterRules,
@@ -258,7 +256,6 @@ impl<'a> Way<'a> {
             clamps: snapshot.most_segment.is_some(),
             hairpins: policy.hairpinning != Hairpinning::External,
             hairpins_pass: policy.hairpinning == Hairpinning::Local,
-            to: side.other(),
             ethernet,
             outer: OuterRules::new(policy),
             filter: snapshot.settings.filters.egress[side.other().index()].as_ref(),
@@ -364,10 +361,10 @@ impl<'a> Way<'a> {
         &self,
         cx: &Context<'_>,
         frame: &mut F,
-        slot: Slot,
+        softwire: &Reading,
     ) -> Option<usize> {
-        let ends = cx.snapshot.table.plain_endpoints(slot)?;
-        let br = cx.br_addresses.get(usize::from(ends.br))?;
+        let (b4, br) = softwire.plain_ends()?;
+        let br = cx.br_addresses.get(br)?;
         let head = Head::read(frame.bytes().get(self.packet..)?.first_chunk()?);
         let len = head.len();
         // Packets from other B4s were measured by the external side's MTU.
@@ -380,7 +377,7 @@ impl<'a> Way<'a> {
         let outer: &mut [u8; ipv6::HEADER] = self.ethernet.write(headers)?.first_chunk_mut()?;
         outer[..8].copy_from_slice(&self.outer.first_word(len, head.tos(), flow).to_be_bytes());
         outer[8..24].copy_from_slice(&br.octets());
-        outer[24..].copy_from_slice(&ends.b4.to_be_bytes());
+        outer[24..].copy_from_slice(&b4.to_be_bytes());
         Some(len)
     }
 
@@ -392,25 +389,24 @@ impl<'a> Way<'a> {
         &self,
         cx: &Context<'_>,
         frame: &mut F,
-        slot: Slot,
+        softwire: &Reading,
     ) -> Left {
-        self.leave(cx, frame, slot).unwrap_or(Left::Unusual)
+        self.leave(cx, frame, softwire).unwrap_or(Left::Unusual)
     }
 
     #[inline(always)]
-    fn leave<F: Frame>(&self, cx: &Context<'_>, frame: &mut F, slot: Slot) -> Option<Left> {
-        let table = &*cx.snapshot.table;
-        let ends = table.endpoints(slot)?;
-        let br = cx.br_addresses.get(usize::from(ends.br))?;
+    fn leave<F: Frame>(&self, cx: &Context<'_>, frame: &mut F, softwire: &Reading) -> Option<Left> {
+        let (b4, br) = softwire.ends()?;
+        let br = cx.br_addresses.get(br)?;
         let tunnelled = frame.bytes_mut().get_mut(self.start.len..)?;
         let (outer, packet) = tunnelled.first_chunk_mut::<TUNNELLED>()?.split_at_mut(ipv6::HEADER);
         let packet = packet.first_chunk_mut()?;
         let (head, outer) = (Head::read(packet), outer.first_chunk()?);
-        if !ipv6::is_between(outer, ends.b4, (*br).into()) {
+        if !ipv6::is_between(outer, b4, (*br).into()) {
             return None;
         }
         let len = head.len();
-        if self.hairpins && table.has_address(head.destination) {
+        if self.hairpins && cx.snapshot.table.has_address(head.destination) {
             let passes = self.hairpins_pass && head.ttl() > 1;
             return passes.then(|| Left::ToB4(head.destination_key(), len));
         }
@@ -420,12 +416,6 @@ impl<'a> Way<'a> {
         let is_bare = frame.reframe(self.front, self.packet, len)
             && self.ethernet.write(frame.bytes_mut()).is_some();
         is_bare.then_some(Left::ToInternet(len))
-    }
-
-    /// The side that packets leave by.
-    #[inline(always)]
-    pub(super) fn to(&self) -> Side {
-        self.to
     }
 
     /// Does the filter of the side that it leaves by let a frame out (Q1)?

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use crate::frame::BURST;
-use crate::softwire::{BindingTable, Key, Slot, SoftwireCounter};
+use crate::softwire::{BindingTable, Key, Reading, Slot, SoftwireCounter};
 
 /// Frames and what to look up for each, and what was found out about those that need a closer look:
 /// columns, so that every stage goes over little memory.
@@ -16,10 +16,6 @@ pub(super) struct Waiting<F, T> {
     /// A bit for each: is it a usual one?
     usual: u64,
 }
-
-/// Packets whose entries are asked for together, while those before them are worked on: no more than
-/// the CPU can fetch at once.
-const GROUP: usize = 16;
 
 const _: () = assert!(BURST <= u64::BITS as usize);
 
@@ -65,26 +61,22 @@ impl<F, T> Waiting<F, T> {
     #[inline(always)]
     pub(super) fn answered<'a>(
         &'a mut self,
-        table: &'a BindingTable,
-        counter: SoftwireCounter<'a>,
-    ) -> impl Iterator<Item = (F, Option<T>, Slot)> {
+        table: &BindingTable,
+        counter: SoftwireCounter<'_>,
+    ) -> impl Iterator<Item = (F, Option<T>, Slot, Reading)> {
         let Self { frames, keys, unusual, usual } = self;
         let mut slots = [Slot::NOBODY; BURST];
-        table.locate_batch(keys.get(..frames.len()).unwrap_or_default(), |key| *key, &mut slots);
+        let mut readings = [Reading::default(); BURST];
+        let count = frames.len();
+        table.locate_batch(keys.get(..count).unwrap_or_default(), |key| *key, &mut slots);
+        table.read_batch(slots.get(..count).unwrap_or_default(), &mut readings);
+        counter.prefetch(slots.get(..count).unwrap_or_default());
         let (mut unusual, usual) = (unusual.drain(..), std::mem::take(usual));
-        let fetch = move |slots: &[Slot]| {
-            table.prefetch_entries(slots);
-            counter.prefetch(slots);
-        };
-        fetch(&slots[..GROUP]);
         frames.drain(..).enumerate().map(move |(number, frame)| {
-            if number.is_multiple_of(GROUP) {
-                fetch(slots.get(number + GROUP..number + 2 * GROUP).unwrap_or_default());
-            }
             // Never more than that, and the compiler knows.
             let number = number % BURST;
             let packet = if usual >> number & 1 == 1 { None } else { unusual.next() };
-            (frame, packet, slots[number])
+            (frame, packet, slots[number], readings[number])
         })
     }
 }

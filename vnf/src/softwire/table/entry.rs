@@ -49,19 +49,47 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Was a path MTU learned towards the B4, which may not hold any more?
-    #[inline]
-    #[must_use]
-    pub fn has_path_mtu(&self) -> bool {
-        self.learned != 0
-    }
-
     /// The path MTU that was learned towards the B4, if it still holds (M1). `now` is in
     /// nanoseconds of the workers' clock.
     #[inline]
     #[must_use]
     pub fn path_mtu(&self, now: u64) -> Option<u16> {
         holding(self.learned, now)
+    }
+}
+
+/// What an entry said when it was read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    b4: u128,
+    state: u64,
+}
+
+impl Reading {
+    /// The softwire's ends, if there was one.
+    #[inline]
+    fn endpoints(self) -> Option<Endpoints> {
+        let Self { b4, state } = self;
+        (state & PRESENT != 0).then_some(Endpoints {
+            b4,
+            br: state as u16,
+            learned: state & LEARNED,
+        })
+    }
+
+    /// The same, if nothing was learned of the path to the B4: the B4 address, its first octet in the
+    /// highest byte, and the number of the BR address.
+    #[inline(always)]
+    pub(crate) fn plain_ends(&self) -> Option<(u128, usize)> {
+        // One comparison tells both.
+        let br = self.state ^ PRESENT;
+        (br <= u64::from(u16::MAX)).then_some((self.b4, br as usize))
+    }
+
+    /// The same whatever was learned.
+    #[inline(always)]
+    pub(crate) fn ends(&self) -> Option<(u128, usize)> {
+        (self.state & PRESENT != 0).then_some((self.b4, usize::from(self.state as u16)))
     }
 }
 
@@ -75,22 +103,15 @@ impl Entry {
     /// The softwire's ends, if there is one here.
     #[inline]
     pub(super) fn endpoints(&self) -> Option<Endpoints> {
-        // Present first: its Release store came after the address was written.
-        let state = self.state.load(Acquire);
-        if state & PRESENT == 0 {
-            return None;
-        }
-        let b4 = self.b4_bits();
-        Some(Endpoints { b4, br: state as u16, learned: state & LEARNED })
+        self.read().endpoints()
     }
 
-    /// The same, if nothing was learned of the path to the B4.
+    /// What it says now.
     #[inline(always)]
-    pub(super) fn plain_endpoints(&self) -> Option<Endpoints> {
+    pub(super) fn read(&self) -> Reading {
+        // State first: its Release store came after the address was written.
         let state = self.state.load(Acquire);
-        // One comparison tells both.
-        let br = u16::try_from(state ^ PRESENT).ok()?;
-        Some(Endpoints { b4: self.b4_bits(), br, learned: 0 })
+        Reading { state, b4: self.b4_bits() }
     }
 
     /// The B4 address, its first octet in the highest byte.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 
 use super::BindingTable;
-use super::entry::Endpoints;
+use super::entry::{Endpoints, Reading};
 use super::layout::{AddressWord, ChunkRef};
 use crate::frame::BURST;
 use crate::memory::prefetch;
@@ -91,13 +91,15 @@ impl BindingTable {
         }
     }
 
-    /// Asks the CPU for the entries at these slots. Of a few at once: each may cost a walk through
-    /// the page tables, which other instructions wait for but other requests do not.
+    /// Reads the entries at these slots, and nothing else meanwhile: each read may cost a walk through
+    /// the page tables and a cache miss, of which the CPU does several at once when they are close to
+    /// each other. Where nobody is, the reading stays as it is.
     #[inline(always)]
-    pub fn prefetch_entries(&self, slots: &[Slot]) {
-        for slot in slots {
-            if let Some(entry) = self.entries.get(slot.0 as usize) {
-                prefetch(entry);
+    pub(crate) fn read_batch(&self, slots: &[Slot], readings: &mut [Reading]) {
+        let entries = &*self.entries;
+        for (slot, reading) in slots.iter().zip(readings) {
+            if let Some(entry) = entries.get(slot.0 as usize) {
+                *reading = entry.read();
             }
         }
     }
@@ -108,14 +110,6 @@ impl BindingTable {
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn endpoints(&self, slot: Slot) -> Option<Endpoints> {
         self.entries.get(slot.0 as usize)?.endpoints()
-    }
-
-    /// The same of a softwire towards whose B4 no path MTU was learned; nothing for others.
-    #[inline(always)]
-    #[must_use]
-    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-    pub(crate) fn plain_endpoints(&self, slot: Slot) -> Option<Endpoints> {
-        self.entries.get(slot.0 as usize)?.plain_endpoints()
     }
 
     /// Remembers the path MTU towards the B4 of a softwire for ten minutes (M1). A table built anew
