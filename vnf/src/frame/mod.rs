@@ -15,7 +15,7 @@ pub use roomy::RoomyFrame;
 use arrayvec::ArrayVec;
 
 /// Frames received at once, and the largest batch a stage of the fast path works on.
-pub const BURST: usize = 64;
+pub const BURST: usize = 32;
 
 /// Frames that may wait for one transmit call: what one burst forwards, in as many pieces as a
 /// burst of the largest frames is cut into, and the answers and errors it gives rise to.

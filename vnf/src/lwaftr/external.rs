@@ -125,11 +125,11 @@ impl<P: FramePool> Relay<P> {
         if self.looked.is_some() {
             self.note_keys(cx, waiting, End::Destination);
         }
-        for (mut frame, packet, slot, softwire) in waiting.answered(table, counter) {
+        for (mut frame, packet, slot) in waiting.answered(table, counter) {
             let received = frame.bytes().len() as u32;
             if packet.is_none()
                 && let Some(way) = way
-                && let Some(len) = way.enter_tunnel(cx, &mut frame, &softwire)
+                && let Some(len) = way.enter_tunnel(cx, &mut frame, table.entries(), slot)
             {
                 if self.forward(way, (from, Side::Internal), fate, frame, received) {
                     counter.count(slot, Direction::ToB4, len);

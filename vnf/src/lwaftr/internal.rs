@@ -130,10 +130,12 @@ impl<P: FramePool> Relay<P> {
         let mut hairpins = Waiting::new();
         let table = &*cx.snapshot.table;
         let counter = table.counter(self.worker);
-        for (mut frame, packet, slot, softwire) in waiting.answered(table, counter) {
+        for (mut frame, packet, slot) in waiting.answered(table, counter) {
             let received = frame.bytes().len() as u32;
             let left = match (&packet, way) {
-                (None, Some(way)) => Some((way, way.leave_tunnel(cx, &mut frame, &softwire))),
+                (None, Some(way)) => {
+                    Some((way, way.leave_tunnel(cx, &mut frame, table.entries(), slot)))
+                }
                 _ => None,
             };
             match left {

@@ -142,14 +142,16 @@ impl<F: Frame> Outbox<F> {
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn push(&mut self, frame: F, fate: Fate, received: Received) -> Result<(), F> {
-        let number = self.frames.len();
-        let Some(place) = self.origins.get_mut(number) else { return Err(frame) };
-        *place = Origin { fate, received_len: received.len };
-        self.tally.add(fate, frame.bytes().len());
+        let (number, len) = (self.frames.len(), frame.bytes().len());
+        self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)?;
+        if let Some(place) = self.origins.get_mut(number) {
+            *place = Origin { fate, received_len: received.len };
+        }
+        self.tally.add(fate, len);
         if let Some(since) = received.since {
             let _ = self.late.try_push((number, since));
         }
-        self.frames.try_push(frame).map_err(arrayvec::CapacityError::element)
+        Ok(())
     }
 
     /// When the packets were received that waited and were sent since the last call.

@@ -10,6 +10,8 @@
 //! A tunnelled packet's outer addresses are not looked at before its softwire is known: if they are
 //! its ends they are right, because no softwire has others.
 
+use std::net::Ipv6Addr;
+
 use super::context::Context;
 use super::external::ToB4;
 use super::internal::FromB4;
@@ -20,7 +22,7 @@ use super::snapshot::Snapshot;
 use crate::filter::Filter;
 use crate::frame::Frame;
 use crate::side::Side;
-use crate::softwire::{Key, Reading};
+use crate::softwire::{Entries, Key, Slot};
 use crate::telemetry::DropReason;
 use crate::wire::ethernet::{HEADER, TAGGED, Template, ethertype};
 use crate::wire::{checksum, ipv4, ipv6, protocol, tcp};
@@ -38,8 +40,6 @@ pub(super) struct Way<'a> {
     /// Where in a frame the IPv4 packet is, and the outer one around it.
     packet: usize,
     outer_packet: Option<u16>,
-    /// Bytes in front of the packet when it leaves.
-    front: usize,
     /// The longest IPv4 packet that fits the link ahead, and the least TTL that it may arrive with.
     longest: usize,
     least_ttl: u8,
@@ -240,17 +240,14 @@ impl<'a> Way<'a> {
         };
         let start = Start::new(snapshot.link(side), side);
         let ethernet = cx.to_next_hop(side.other())?;
-        let (packet, outer_packet, front) = match side {
-            Side::External => (start.len, None, ethernet.header_len() + ipv6::HEADER),
-            Side::Internal => {
-                (start.len + ipv6::HEADER, Some(start.len as u16), ethernet.header_len())
-            }
+        let (packet, outer_packet) = match side {
+            Side::External => (start.len, None),
+            Side::Internal => (start.len + ipv6::HEADER, Some(start.len as u16)),
         };
         Some(Self {
             start,
             packet,
             outer_packet,
-            front,
             longest,
             least_ttl: 1 + u8::from(decrements),
             clamps: snapshot.most_segment.is_some(),
@@ -361,20 +358,39 @@ impl<'a> Way<'a> {
         &self,
         cx: &Context<'_>,
         frame: &mut F,
-        softwire: &Reading,
+        softwires: Entries<'_>,
+        slot: Slot,
     ) -> Option<usize> {
-        let (b4, br) = softwire.plain_ends()?;
+        let (b4, br) = softwires.plain_ends(slot)?;
         let br = cx.br_addresses.get(br)?;
+        if self.ethernet.is_tagged() {
+            self.enter::<F, TAGGED, { TAGGED + TUNNELLED }>(frame, b4, br)
+        } else {
+            self.enter::<F, HEADER, { HEADER + TUNNELLED }>(frame, b4, br)
+        }
+    }
+
+    /// The same, with an Ethernet header of so many bytes, and so many up to the ports behind it: what
+    /// is known beforehand takes a few moves.
+    #[inline(always)]
+    fn enter<F: Frame, const ETHERNET: usize, const WRITTEN: usize>(
+        &self,
+        frame: &mut F,
+        b4: u128,
+        br: &Ipv6Addr,
+    ) -> Option<usize> {
         let head = Head::read(frame.bytes().get(self.packet..)?.first_chunk()?);
         let len = head.len();
         // Packets from other B4s were measured by the external side's MTU.
-        if len > self.longest || !frame.reframe(self.front, self.packet, len) {
+        if len > self.longest || !frame.reframe(ETHERNET + ipv6::HEADER, self.packet, len) {
             return None;
         }
-        let (headers, packet) = frame.bytes_mut().split_at_mut_checked(self.front)?;
+        let headers = frame.bytes_mut().first_chunk_mut::<WRITTEN>()?;
+        let (ethernet, headers) = headers.split_first_chunk_mut::<ETHERNET>()?;
+        let (outer, packet) = headers.split_first_chunk_mut::<{ ipv6::HEADER }>()?;
+        self.ethernet.copy_to(ethernet);
         head.write_decremented(packet.first_chunk_mut()?);
         let flow = hash_of_flow(head.source(), head.destination, head.ports, head.protocol());
-        let outer: &mut [u8; ipv6::HEADER] = self.ethernet.write(headers)?.first_chunk_mut()?;
         outer[..8].copy_from_slice(&self.outer.first_word(len, head.tos(), flow).to_be_bytes());
         outer[8..24].copy_from_slice(&br.octets());
         outer[24..].copy_from_slice(&b4.to_be_bytes());
@@ -389,14 +405,21 @@ impl<'a> Way<'a> {
         &self,
         cx: &Context<'_>,
         frame: &mut F,
-        softwire: &Reading,
+        softwires: Entries<'_>,
+        slot: Slot,
     ) -> Left {
-        self.leave(cx, frame, softwire).unwrap_or(Left::Unusual)
+        self.leave(cx, frame, softwires, slot).unwrap_or(Left::Unusual)
     }
 
     #[inline(always)]
-    fn leave<F: Frame>(&self, cx: &Context<'_>, frame: &mut F, softwire: &Reading) -> Option<Left> {
-        let (b4, br) = softwire.ends()?;
+    fn leave<F: Frame>(
+        &self,
+        cx: &Context<'_>,
+        frame: &mut F,
+        softwires: Entries<'_>,
+        slot: Slot,
+    ) -> Option<Left> {
+        let (b4, br) = softwires.ends(slot)?;
         let br = cx.br_addresses.get(br)?;
         let tunnelled = frame.bytes_mut().get_mut(self.start.len..)?;
         let (outer, packet) = tunnelled.first_chunk_mut::<TUNNELLED>()?.split_at_mut(ipv6::HEADER);
@@ -413,9 +436,25 @@ impl<'a> Way<'a> {
         if self.least_ttl > 1 {
             head.write_decremented(packet);
         }
-        let is_bare = frame.reframe(self.front, self.packet, len)
-            && self.ethernet.write(frame.bytes_mut()).is_some();
+        let is_bare = if self.ethernet.is_tagged() {
+            self.bare::<F, TAGGED>(frame, len)
+        } else {
+            self.bare::<F, HEADER>(frame, len)
+        };
         is_bare.then_some(Left::ToInternet(len))
+    }
+
+    /// Leaves nothing but an Ethernet header of so many bytes in front of the packet.
+    #[inline(always)]
+    fn bare<F: Frame, const FRONT: usize>(&self, frame: &mut F, len: usize) -> bool {
+        if !frame.reframe(FRONT, self.packet, len) {
+            return false;
+        }
+        match frame.bytes_mut().first_chunk_mut::<FRONT>() {
+            Some(ethernet) => self.ethernet.copy_to(ethernet),
+            None => return false,
+        }
+        true
     }
 
     /// Does the filter of the side that it leaves by let a frame out (Q1)?

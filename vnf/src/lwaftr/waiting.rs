@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use crate::frame::BURST;
-use crate::softwire::{BindingTable, Key, Reading, Slot, SoftwireCounter};
+use crate::softwire::{BindingTable, Key, Slot, SoftwireCounter};
 
 /// Frames and what to look up for each, and what was found out about those that need a closer look:
 /// columns, so that every stage goes over little memory.
@@ -11,6 +11,7 @@ use crate::softwire::{BindingTable, Key, Reading, Slot, SoftwireCounter};
 pub(super) struct Waiting<F, T> {
     frames: ArrayVec<F, BURST>,
     keys: [Key; BURST],
+    slots: [Slot; BURST],
     /// Of those that are not usual ones, in order.
     unusual: ArrayVec<T, BURST>,
     /// A bit for each: is it a usual one?
@@ -23,8 +24,13 @@ impl<F, T> Waiting<F, T> {
     /// Nobody yet.
     #[inline(always)]
     pub(super) fn new() -> Self {
-        let keys = [Key::address_only(0); BURST];
-        Self { frames: ArrayVec::new(), keys, unusual: ArrayVec::new(), usual: 0 }
+        Self {
+            frames: ArrayVec::new(),
+            keys: [Key::address_only(0); BURST],
+            slots: [Slot::NOBODY; BURST],
+            unusual: ArrayVec::new(),
+            usual: 0,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,20 +69,18 @@ impl<F, T> Waiting<F, T> {
         &'a mut self,
         table: &BindingTable,
         counter: SoftwireCounter<'_>,
-    ) -> impl Iterator<Item = (F, Option<T>, Slot, Reading)> {
-        let Self { frames, keys, unusual, usual } = self;
-        let mut slots = [Slot::NOBODY; BURST];
-        let mut readings = [Reading::default(); BURST];
-        let count = frames.len();
-        table.locate_batch(keys.get(..count).unwrap_or_default(), |key| *key, &mut slots);
-        table.read_batch(slots.get(..count).unwrap_or_default(), &mut readings);
-        counter.prefetch(slots.get(..count).unwrap_or_default());
-        let (mut unusual, usual) = (unusual.drain(..), std::mem::take(usual));
-        frames.drain(..).enumerate().map(move |(number, frame)| {
-            // Never more than that, and the compiler knows.
-            let number = number % BURST;
-            let packet = if usual >> number & 1 == 1 { None } else { unusual.next() };
-            (frame, packet, slots[number], readings[number])
+    ) -> impl Iterator<Item = (F, Option<T>, Slot)> {
+        let Self { frames, keys, slots, unusual, usual } = self;
+        let keys = keys.get(..frames.len()).unwrap_or_default();
+        let slots = slots.get_mut(..frames.len()).unwrap_or_default();
+        table.locate_batch(keys, |key| *key, slots);
+        table.entries().prefetch(slots);
+        counter.prefetch(slots);
+        let (mut unusual, mut usual) = (unusual.drain(..), std::mem::take(usual));
+        frames.drain(..).zip(&*slots).map(move |(frame, &slot)| {
+            let is_usual = usual & 1 == 1;
+            usual >>= 1;
+            (frame, if is_usual { None } else { unusual.next() }, slot)
         })
     }
 }

@@ -11,8 +11,9 @@ mod text;
 
 pub use entry::{B4Problem, Binding, Softwire};
 pub use port_set::{PortSet, PortSetError};
+pub(crate) use table::Entries;
 pub use table::{
-    Applied, BindingTable, Direction, Edit, EditError, Endpoints, Key, Reading, Retired, RowError,
+    Applied, BindingTable, Direction, Edit, EditError, Endpoints, Key, Retired, RowError,
     RowProblem, Rules, Slot, SoftwireCounter, TableWriter, Tally,
 };
 pub(crate) use text::shown;

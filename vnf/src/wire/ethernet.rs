@@ -109,6 +109,21 @@ impl Template {
         if self.tagged { TAGGED } else { HEADER }
     }
 
+    /// Is it a tagged one?
+    #[inline]
+    #[must_use]
+    pub const fn is_tagged(&self) -> bool {
+        self.tagged
+    }
+
+    /// Writes it to bytes that are as many as it has.
+    #[inline(always)]
+    pub fn copy_to<const N: usize>(&self, header: &mut [u8; N]) {
+        if let Some(bytes) = self.bytes.first_chunk() {
+            *header = *bytes;
+        }
+    }
+
     /// Writes it to the start of a frame and returns what follows; `None` when the frame is
     /// shorter.
     #[inline]

@@ -59,8 +59,8 @@ impl Endpoints {
 }
 
 /// What an entry said when it was read.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Reading {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
     b4: u128,
     state: u64,
 }
@@ -80,7 +80,7 @@ impl Reading {
     /// The same, if nothing was learned of the path to the B4: the B4 address, its first octet in the
     /// highest byte, and the number of the BR address.
     #[inline(always)]
-    pub(crate) fn plain_ends(&self) -> Option<(u128, usize)> {
+    pub(super) fn plain_ends(self) -> Option<(u128, usize)> {
         // One comparison tells both.
         let br = self.state ^ PRESENT;
         (br <= u64::from(u16::MAX)).then_some((self.b4, br as usize))
@@ -88,7 +88,7 @@ impl Reading {
 
     /// The same whatever was learned.
     #[inline(always)]
-    pub(crate) fn ends(&self) -> Option<(u128, usize)> {
+    pub(super) fn ends(self) -> Option<(u128, usize)> {
         (self.state & PRESENT != 0).then_some((self.b4, usize::from(self.state as u16)))
     }
 }

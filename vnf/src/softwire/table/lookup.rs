@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 
 use super::BindingTable;
-use super::entry::{Endpoints, Reading};
+use super::entry::{Endpoints, Entry};
 use super::layout::{AddressWord, ChunkRef};
 use crate::frame::BURST;
 use crate::memory::prefetch;
@@ -75,7 +75,9 @@ impl BindingTable {
     pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
         let (words, mut chunks) = (&*self.words, [None; BURST]);
         // As long as this, every /24 is in it.
-        let Some(index) = self.index.first_chunk::<INDEX>() else { return };
+        let Some(index) = self.index.first_chunk::<INDEX>() else {
+            return slots.fill(Slot::NOBODY);
+        };
         for item in items {
             prefetch(&index[(key(item).address() >> 8) as usize]);
         }
@@ -86,22 +88,15 @@ impl BindingTable {
                 prefetch(word);
             }
         }
-        for ((item, chunk), slot) in items.iter().zip(chunks).zip(slots) {
-            *slot = slot_in(words, chunk, key(item));
+        for ((item, chunk), slot) in items.iter().zip(&chunks).zip(slots) {
+            *slot = slot_in(words, *chunk, key(item));
         }
     }
 
-    /// Reads the entries at these slots, and nothing else meanwhile: each read may cost a walk through
-    /// the page tables and a cache miss, of which the CPU does several at once when they are close to
-    /// each other. Where nobody is, the reading stays as it is.
+    /// Its entries, to be read by slot.
     #[inline(always)]
-    pub(crate) fn read_batch(&self, slots: &[Slot], readings: &mut [Reading]) {
-        let entries = &*self.entries;
-        for (slot, reading) in slots.iter().zip(readings) {
-            if let Some(entry) = entries.get(slot.0 as usize) {
-                *reading = entry.read();
-            }
-        }
+    pub(crate) fn entries(&self) -> Entries<'_> {
+        Entries(&self.entries)
     }
 
     /// The softwire's ends at a slot, or nothing when nobody is there.
@@ -126,6 +121,36 @@ impl BindingTable {
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn has_address(&self, address: u32) -> bool {
         self.is_populated(address) && self.block_of(address).is_some()
+    }
+}
+
+/// The entries of a table, as a burst reads them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entries<'a>(&'a [Entry]);
+
+impl Entries<'_> {
+    /// Asks the CPU for the entries at these slots, and does nothing else meanwhile: each may cost a
+    /// walk through the page tables, which other instructions wait for, but other requests do not.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, slots: &[Slot]) {
+        for slot in slots {
+            if let Some(entry) = self.0.get(slot.0 as usize) {
+                prefetch(entry);
+            }
+        }
+    }
+
+    /// The B4 address of the softwire at a slot, its first octet in the highest byte, and the number
+    /// of its BR address.
+    #[inline(always)]
+    pub(crate) fn ends(self, slot: Slot) -> Option<(u128, usize)> {
+        self.0.get(slot.0 as usize)?.read().ends()
+    }
+
+    /// The same, if nothing was learned of the path to the B4.
+    #[inline(always)]
+    pub(crate) fn plain_ends(self, slot: Slot) -> Option<(u128, usize)> {
+        self.0.get(slot.0 as usize)?.read().plain_ends()
     }
 }
 

@@ -32,7 +32,8 @@ mod tally;
 mod tests;
 
 pub use edit::{Applied, Edit, EditError, Retired};
-pub use entry::{Endpoints, Reading};
+pub use entry::Endpoints;
+pub(crate) use lookup::Entries;
 pub use lookup::{Key, Slot};
 pub use problem::{RowError, RowProblem, Rules};
 pub use tally::{Direction, SoftwireCounter, Tally};
