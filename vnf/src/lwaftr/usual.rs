@@ -109,12 +109,12 @@ impl Start {
         Self { address, kind, len }
     }
 
-    /// What follows it, if the frame starts like this.
+    /// What follows its `LEN` bytes, if the frame starts like this.
     #[inline(always)]
-    fn packet<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+    fn packet<'a, const LEN: usize>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
         let head: &[u8; Self::BYTES] = frame.first_chunk()?;
         let differences = self.address.differs(word(head, 0)) | self.kind.differs(word(head, 12));
-        if differences == 0 { frame.get(self.len..) } else { None }
+        if differences == 0 { frame.get(LEN..) } else { None }
     }
 }
 
@@ -122,7 +122,7 @@ impl Start {
 #[inline(always)]
 pub(super) fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
     let start = Start::new(link, side);
-    start.packet(frame).map(|_| start.len)
+    start.packet::<HEADER>(frame).map(|_| start.len)
 }
 
 /// Does this TCP packet without options start a connection, or cannot that be told?
@@ -315,7 +315,20 @@ impl<'a> Way<'a> {
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn usual_ipv4<F: Frame>(&self, snapshot: &Snapshot, frame: &F) -> Option<Key> {
-        let bytes = self.start.packet(frame.bytes())?;
+        // What is known beforehand costs less, all along the way.
+        match self.start.len {
+            HEADER => self.key_of_ipv4::<F, HEADER>(snapshot, frame),
+            _ => self.key_of_ipv4::<F, TAGGED>(snapshot, frame),
+        }
+    }
+
+    #[inline(always)]
+    fn key_of_ipv4<F: Frame, const START: usize>(
+        &self,
+        snapshot: &Snapshot,
+        frame: &F,
+    ) -> Option<Key> {
+        let bytes = self.start.packet::<START>(frame.bytes())?;
         let head = self.head(snapshot, bytes, frame.ipv4_checksum_verified())?;
         if !snapshot.settings.filters.admits(Side::External, bytes.get(..head.len())?) {
             return None;
@@ -327,10 +340,22 @@ impl<'a> Way<'a> {
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn usual_tunnelled(&self, snapshot: &Snapshot, frame: &[u8]) -> Option<Key> {
+        match self.start.len {
+            HEADER => self.key_of_tunnelled::<HEADER>(snapshot, frame),
+            _ => self.key_of_tunnelled::<TAGGED>(snapshot, frame),
+        }
+    }
+
+    #[inline(always)]
+    fn key_of_tunnelled<const START: usize>(
+        &self,
+        snapshot: &Snapshot,
+        frame: &[u8],
+    ) -> Option<Key> {
         /// Version and next header.
         const FORM: u64 = 0xf000_0000_0000_ff00;
         const IPV4_IN_IPV6: u64 = 6 << 60 | (protocol::IPV4 as u64) << 8;
-        let packet = self.start.packet(frame)?;
+        let packet = self.start.packet::<START>(frame)?;
         let (outer, payload) = packet.split_first_chunk::<{ ipv6::HEADER }>()?;
         let first = word(outer, 0);
         if (first & FORM) != IPV4_IN_IPV6 {

@@ -14,8 +14,8 @@ pub(super) struct Waiting<F, T> {
     slots: [Slot; BURST],
     /// Of those that are not usual ones, in order.
     unusual: ArrayVec<T, BURST>,
-    /// A bit for each: is it a usual one?
-    usual: u64,
+    /// A bit for each: is it not a usual one?
+    are_unusual: u64,
 }
 
 const _: () = assert!(BURST <= u64::BITS as usize);
@@ -29,7 +29,7 @@ impl<F, T> Waiting<F, T> {
             keys: [Key::address_only(0); BURST],
             slots: [Slot::NOBODY; BURST],
             unusual: ArrayVec::new(),
-            usual: 0,
+            are_unusual: 0,
         }
     }
 
@@ -45,13 +45,13 @@ impl<F, T> Waiting<F, T> {
     /// Adds a packet that is a usual one.
     #[inline(always)]
     pub(super) fn push_usual(&mut self, frame: F, key: Key) {
-        self.usual |= 1 << (self.frames.len() % BURST);
         self.add(frame, key);
     }
 
     /// Adds a packet that is not, with what was found out about it.
     pub(super) fn push(&mut self, frame: F, packet: T, key: Key) {
         let _ = self.unusual.try_push(packet);
+        self.are_unusual |= 1 << (self.frames.len() % BURST);
         self.add(frame, key);
     }
 
@@ -70,17 +70,17 @@ impl<F, T> Waiting<F, T> {
         table: &BindingTable,
         counter: SoftwireCounter<'_>,
     ) -> impl Iterator<Item = (F, Option<T>, Slot)> {
-        let Self { frames, keys, slots, unusual, usual } = self;
+        let Self { frames, keys, slots, unusual, are_unusual } = self;
         let keys = keys.get(..frames.len()).unwrap_or_default();
         let slots = slots.get_mut(..frames.len()).unwrap_or_default();
         table.locate_batch(keys, |key| *key, slots);
         table.entries().prefetch(slots);
         counter.prefetch(slots);
-        let (mut unusual, mut usual) = (unusual.drain(..), std::mem::take(usual));
+        let (mut unusual, mut bits) = (unusual.drain(..), std::mem::take(are_unusual));
         frames.drain(..).zip(&*slots).map(move |(frame, &slot)| {
-            let is_usual = usual & 1 == 1;
-            usual >>= 1;
-            (frame, if is_usual { None } else { unusual.next() }, slot)
+            let is_unusual = bits & 1 == 1;
+            bits >>= 1;
+            (frame, if is_unusual { unusual.next() } else { None }, slot)
         })
     }
 }
