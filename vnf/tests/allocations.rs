@@ -98,7 +98,7 @@ fn drops_and_errors_allocate_nothing() {
 /// Fragments without end: each drives out an older one once the books are full.
 #[test]
 fn a_flood_of_fragments_allocates_nothing() {
-    const ROUNDS: u32 = 400;
+    const ROUNDS: u32 = 800;
     let mut lab = Lab::new(0);
     let mut counted = [0; 2];
     let mut number = 0_u32;

@@ -56,6 +56,7 @@ use generate::Generator;
 use link::Arrived;
 use relay::Tally;
 use verdict::Verdict;
+use vnf::frame::BURST;
 use vnf::replay::Session;
 use vnf::side::Side;
 use world::World;
@@ -63,9 +64,6 @@ use world::World;
 /// Frames in all, and configurations they are spread over.
 const FRAMES: usize = 1_000_000;
 const WORLDS: usize = 40;
-
-/// Frames of one burst, at most.
-const BURST: usize = 64;
 
 #[test]
 fn a_million_random_frames_get_the_models_verdicts() {

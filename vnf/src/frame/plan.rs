@@ -107,8 +107,8 @@ mod tests {
         let plan = PoolPlan::derive(&NEEDS);
         // two ports with two rings of 2048, a burst, two transmit batches, two caches
         let transmit_batches = 2 * TX_BURST as u32;
-        assert_eq!(plan.small, 2 * 2 * 2048 + 64 + transmit_batches + 2 * 384);
-        assert_eq!(plan.large, 2 * 1024 + 64 + transmit_batches + 2 * 48);
+        assert_eq!(plan.small, 2 * 2 * 2048 + BURST as u32 + transmit_batches + 2 * 384);
+        assert_eq!(plan.large, 2 * 1024 + BURST as u32 + transmit_batches + 2 * 48);
         assert!((80..110).contains(&plan.megabytes), "{plan:?}");
     }
 

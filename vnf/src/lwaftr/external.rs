@@ -135,7 +135,7 @@ impl<P: FramePool> Relay<P> {
                     counter.count(slot, Direction::ToB4, len);
                 }
             } else {
-                let packet = packet.or_else(|| way.map(|way| way.to_b4(frame.bytes())));
+                let packet = packet.or_else(|| way.map(|way| way.packet_to_b4(frame.bytes())));
                 let received = Received { len: received, since };
                 self.enter_unusual(cx, frame, &packet.unwrap_or_default(), slot, from, received);
             }

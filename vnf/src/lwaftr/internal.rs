@@ -150,7 +150,8 @@ impl<P: FramePool> Relay<P> {
                     hairpins.push_usual(frame, key);
                 }
                 _ => {
-                    let packet = packet.or_else(|| way.map(|way| way.from_b4(frame.bytes())));
+                    let packet =
+                        packet.or_else(|| way.map(|way| way.packet_from_b4(frame.bytes())));
                     let packet = packet.unwrap_or_default();
                     let received = Received { len: received, since };
                     self.leave_unusual(cx, frame, &packet, slot, received, &mut hairpins);

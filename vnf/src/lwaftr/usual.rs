@@ -276,7 +276,7 @@ impl<'a> Way<'a> {
 
     /// What is known of a usual packet on its way to a B4, for the careful way.
     #[cold]
-    pub(super) fn to_b4(&self, frame: &[u8]) -> ToB4 {
+    pub(super) fn packet_to_b4(&self, frame: &[u8]) -> ToB4 {
         ToB4 {
             outer: self.outer_packet,
             place: self.place(frame),
@@ -287,7 +287,7 @@ impl<'a> Way<'a> {
 
     /// The same of one from a B4.
     #[cold]
-    pub(super) fn from_b4(&self, frame: &[u8]) -> FromB4 {
+    pub(super) fn packet_from_b4(&self, frame: &[u8]) -> FromB4 {
         FromB4 {
             outer: self.outer_packet.unwrap_or_default(),
             inner: self.place(frame),

@@ -65,8 +65,8 @@ impl<F, T> Waiting<F, T> {
     /// Looks all of them up, and gives each out in order, with what was found out about it, unless it
     /// is a usual one, and its answer. `counter` is for what they will be counted by.
     #[inline(always)]
-    pub(super) fn answered<'a>(
-        &'a mut self,
+    pub(super) fn answered(
+        &mut self,
         table: &BindingTable,
         counter: SoftwireCounter<'_>,
     ) -> impl Iterator<Item = (F, Option<T>, Slot)> {

@@ -198,10 +198,10 @@ fn f6_a_flood_of_ipv4_fragments_takes_bounded_memory_and_nothing_from_others() {
     for round in 0..100_u16 {
         let [first, middle, last] = cut(&inbound().identification(round));
         lab.internet_sends(&first).forwarded(&[&at_alice(&first.aged())]);
-        let flood: Vec<Vec<u8>> = (0..64)
+        let flood: Vec<Vec<u8>> = (0..32)
             .map(|number| {
                 let packet =
-                    Ipv4::udp((OTHER_HOST, 9), BOBS, 1200).identification(round << 6 | number);
+                    Ipv4::udp((OTHER_HOST, 9), BOBS, 1200).identification(round << 5 | number);
                 lab.incoming(Side::External, &packet.piece(400..480))
             })
             .collect();
