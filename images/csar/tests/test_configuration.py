@@ -81,7 +81,7 @@ def test_the_descriptor_has_every_key_of_the_manual(built: Path) -> None:
             seen += 1
             properties = types[f"lwaftr.datatypes.configuration.{table}"]["properties"]
             assert found[1] in properties, f"{table}.{found[1]}"
-    assert seen == sum(len(table.keys) for table in keys.read()) == 100
+    assert seen == sum(len(table.keys) for table in keys.read()) > 0
 
 
 def test_the_descriptor_takes_what_the_program_takes(

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use super::context::Context;
 use super::errors::{Icmpv4Error, Path};
 use super::internal::station;
+use super::keys::hash_of_flow;
 use super::limiter::Class;
 use super::relay::Relay;
 use super::rewrite::{self, Place, reshape};
@@ -69,8 +70,12 @@ impl<P: FramePool> Relay<P> {
         if let Err(reason) = self.allow_echo(cx) {
             return reason.into();
         }
-        let tos = frame.bytes().get(place.start + 1).copied().unwrap_or(0);
-        let outer = rewrite::outer(&cx.snapshot.settings.policy, br, b4, place.len, tos, 0);
+        let request = frame.bytes().get(place.start..place.end()).and_then(Ipv4::parsed_before);
+        let Some(request) = request else { return DropReason::Ipv4Truncated.into() };
+        let (from, to) = (request.destination().into(), request.source().into());
+        let flow = hash_of_flow(from, to, 0, protocol::ICMPV4);
+        let policy = &cx.snapshot.settings.policy;
+        let outer = rewrite::outer(policy, br, b4, place.len, request.tos(), flow);
         if !rewrite::encapsulate(frame, place, ethernet, &outer) {
             return DropReason::NoBuffer.into();
         }

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::context::Context;
+use super::keys::hash_of_flow;
 use super::limiter::Class;
 use super::outbox::{Fate, Received};
 use super::relay::Relay;
@@ -157,8 +158,9 @@ impl<P: FramePool> Relay<P> {
         let mut rest = ethernet.write(frame.bytes_mut())?;
         if let Path::Softwire { b4, br } = path {
             let (head, inner) = rest.split_first_chunk_mut()?;
-            let policy = &cx.snapshot.settings.policy;
-            ipv6::write_header(head, &rewrite::outer(policy, br, b4, len, TOS, 0));
+            let (policy, source) = (&cx.snapshot.settings.policy, cx.snapshot.icmpv4_source());
+            let flow = hash_of_flow(source.into(), about.source().into(), 0, protocol::ICMPV4);
+            ipv6::write_header(head, &rewrite::outer(policy, br, b4, len, TOS, flow));
             rest = inner;
         }
         let (head, message) = rest.split_first_chunk_mut()?;

@@ -201,7 +201,7 @@ reasons! {
 reasons! {
     /// Other people's traffic, and none of our business: never an alarm (P1).
     IgnoreReason {
-        /// Spanning tree, LLDP, LACP and other frames to 01:80:c2:00:00:0x.
+        /// Spanning tree, LLDP, LACP and other frames to 01:80:c2:00:00:0x, hellos of IS-IS.
         LinkControl = "link-control",
         /// ARP about others.
         Arp = "arp",

@@ -66,13 +66,15 @@ impl Ethernet {
         if self.vlan.is_some() { TAGGED } else { HEADER }
     }
 
-    /// True for 01:80:c2:00:00:00 to 0f (802.1D's reserved addresses), Cisco's link protocols, and
-    /// protocols that never leave a link.
+    /// True for 01:80:c2:00:00:00 to 0f (802.1D's reserved addresses), the groups that IS-IS says hello
+    /// to, Cisco's link protocols, and protocols that never leave a link.
     #[must_use]
     pub fn is_link_control(&self) -> bool {
         matches!(
             self.destination.0,
-            [0x01, 0x80, 0xc2, 0, 0, 0..=0x0f] | [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc | 0xcd]
+            [0x01, 0x80, 0xc2, 0, 0, 0..=0x0f | 0x14 | 0x15]
+                | [0x09, 0x00, 0x2b, 0, 0, 0x04 | 0x05]
+                | [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc | 0xcd]
         ) || matches!(self.ethertype, ethertype::LLDP | ethertype::SLOW)
     }
 }

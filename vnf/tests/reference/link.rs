@@ -92,7 +92,8 @@ fn strip<'a>(link: &Link, carried: &[u16], frame: &'a [u8]) -> Passed<Payload<'a
 
 /// Spanning tree and others of 802.1D, Cisco's discovery and VLAN protocols, LLDP, LACP.
 fn is_link_control(destination: &[u8], ethertype: u16) -> bool {
-    destination[..5] == [0x01, 0x80, 0xc2, 0, 0] && destination[5] < 16
+    destination[..5] == [0x01, 0x80, 0xc2, 0, 0] && matches!(destination[5], 0..=15 | 20 | 21)
+        || destination[..5] == [0x09, 0x00, 0x2b, 0, 0] && matches!(destination[5], 4 | 5)
         || destination[..5] == [0x01, 0x00, 0x0c, 0xcc, 0xcc]
             && matches!(destination[5], 0xcc | 0xcd)
         || matches!(ethertype, 0x88cc | 0x8809)

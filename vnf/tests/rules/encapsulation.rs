@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use vnf::side::Side;
 
 use crate::lab::{
-    ALICE, ALICES, BOB, BOBS, BR1, BR2, CAROL, CAROLS, DAVES, DNS, ERIN, HOST, Lab, NOBODYS,
-    OFFSET, SHARED, UNKNOWN, WHOLE, WHOLE_OFFSET, at_alice, at_dave, our_error, to_alice,
+    ALICE, ALICES, BOB, BOBS, BR1, BR2, CAROL, CAROLS, DAVE, DAVES, DNS, ERIN, EXTERNAL, HOST, Lab,
+    NOBODYS, OFFSET, SHARED, UNKNOWN, WHOLE, WHOLE_OFFSET, alices, at_alice, at_dave, our_error,
+    to_alice,
 };
 use crate::oracle;
 use crate::packets::{Bytes, Endpoint, Ipv4, data};
@@ -154,6 +155,22 @@ fn e5_without_ports_addresses_and_protocol_are_the_flow() {
     let gre = |body: u8| Ipv4::new(47, HOST, WHOLE, &[body; 40]);
     assert_eq!(label(&gre(1)), label(&gre(2)));
     assert_ne!(label(&gre(1)), first);
+}
+
+#[test]
+fn e5_our_own_icmp_has_the_label_of_its_flow() {
+    let mut lab = Lab::with_policy("flow-label = \"hash\"");
+    let mut label = |b4, packet: &Ipv4| {
+        let outcome = lab.b4s_send(&Ipv6::tunnel(b4, BR1, packet));
+        oracle::flow_label(&outcome.packets(Side::Internal)[0])
+    };
+    let to_alice = label(ALICE, &alices().ttl(1));
+    let to_dave = label(DAVE, &Ipv4::udp(DAVES, DNS, 9).ttl(1));
+    assert!(![0, 1].contains(&to_alice) && ![0, 1].contains(&to_dave));
+    assert_ne!(to_alice, to_dave);
+    // The same addresses and protocol are the same flow.
+    assert_eq!(label(ALICE, &Ipv4::echo(8, SHARED, EXTERNAL, ALICES.1)), to_alice);
+    assert_eq!(label(DAVE, &Ipv4::echo(8, WHOLE, EXTERNAL, 1)), to_dave);
 }
 
 #[test]

@@ -108,6 +108,12 @@ fn p1_other_peoples_control_traffic_is_ignored_and_never_a_drop() {
         lab.frame(Side::External, &link_control(last)).ignored("link-control");
         lab.frame(Side::Internal, &link_control(last)).ignored("link-control");
     }
+    // IS-IS speaks LLC: there is a length where others have an EtherType.
+    for group in [[1, 0x80, 0xc2, 0, 0, 0x14], [1, 0x80, 0xc2, 0, 0, 0x15], [9, 0, 0x2b, 0, 0, 5]] {
+        let hello = frame(STRANGER, group, None, 1497, &data(1497));
+        lab.frame(Side::External, &hello).ignored("link-control");
+        lab.frame(Side::Internal, &hello).ignored("link-control");
+    }
     let station = |last| Ipv4Addr::new(192, 0, 2, last);
     let asked = link::who_has((STRANGER, station(50)), station(60));
     lab.frame(Side::External, &asked).ignored("arp");

@@ -39,8 +39,10 @@ impl TableWriter {
         }
         let slots =
             groups().map(|group| check_layouts(softwires, group, &mut errors)).sum::<usize>();
-        if errors.is_empty() && slots > slots_allowed(softwires.len()) {
+        if slots > slots_allowed(softwires.len()) {
             errors.extend(too_sparse(softwires, groups()));
+            // What else is wrong is told another time: to find it takes the memory that is refused.
+            return Err(by_row(errors));
         }
         let mut builder = Self::empty(rules, slots, groups().count())?;
         builder.by_b4.reserve(softwires.len(), |_| 0);
@@ -48,8 +50,7 @@ impl TableWriter {
             builder.fill_chunk(&Rows { softwires, sorted: &sorted, rules }, chunk, &mut errors);
         }
         if !errors.is_empty() {
-            errors.sort_by_key(|error| error.row);
-            return Err(errors);
+            return Err(by_row(errors));
         }
         builder.table.len.store(softwires.len(), Relaxed);
         Ok(builder)
@@ -194,6 +195,12 @@ pub(super) fn reserve<T: Zeroed>(len: usize) -> Result<Region<T>, Vec<RowError>>
         let mebibytes = len.saturating_mul(size_of::<T>()) >> 20;
         vec![RowError { row: 0, problem: RowProblem::NoRoom { mebibytes, why: error.to_string() } }]
     })
+}
+
+/// Errors in the order of the file.
+fn by_row(mut errors: Vec<RowError>) -> Vec<RowError> {
+    errors.sort_by_key(|error| error.row);
+    errors
 }
 
 /// The row in (address << 32 | row).

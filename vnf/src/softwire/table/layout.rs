@@ -88,7 +88,16 @@ impl ChunkRef {
 
     /// The low bytes of the addresses that have a place in this chunk.
     pub(super) fn addresses(self, words: &[AtomicU64]) -> impl Iterator<Item = u32> {
-        (0..256).filter(move |&low| self.position_of(words, low).is_some())
+        let map = if self.is_packed() { words.get(self.start()..self.start() + MAP) } else { None };
+        let part = move |number: usize| {
+            map.and_then(|map| map.get(number)).map_or(u64::MAX, |bits| bits.load(Relaxed))
+        };
+        (0..MAP).flat_map(move |number| {
+            let lowest_gone = |bits: &u64| Some(bits & bits.wrapping_sub(1));
+            std::iter::successors(Some(part(number)), lowest_gone)
+                .take_while(|&bits| bits != 0)
+                .map(move |bits| number as u32 * 64 + bits.trailing_zeros())
+        })
     }
 
     /// Lines this chunk takes.

@@ -125,7 +125,11 @@ impl BindingTable {
         let first = u32::from(first);
         (first >> 16..=u32::from(u16::MAX))
             .filter(|&high| self.is_populated(high << 16))
-            .flat_map(move |high| first.max(high << 16)..=(high << 16 | u32::from(u16::MAX)))
+            .flat_map(|high| high << 8..=(high << 8 | 0xff))
+            .filter(move |&net| net >= first >> 8)
+            .filter_map(|net| Some((net << 8, self.chunk_of(net << 8)?)))
+            .flat_map(|(net, chunk)| chunk.addresses(&self.words).map(move |low| net | low))
+            .filter(move |&address| address >= first)
             .filter_map(|address| self.block_of(address))
             .flat_map(|word| self.softwires_of(word))
     }
@@ -137,10 +141,14 @@ impl BindingTable {
         self.populated.get(bit / 64).is_some_and(|word| word.load(Relaxed) >> (bit % 64) & 1 == 1)
     }
 
+    /// The chunk of an address's /24.
+    fn chunk_of(&self, address: u32) -> Option<ChunkRef> {
+        ChunkRef::from_bits(self.index.get((address >> 8) as usize)?.load(Acquire))
+    }
+
     /// The word of an address that has, or had, softwires.
     fn block_of(&self, address: u32) -> Option<AddressWord> {
-        let chunk = ChunkRef::from_bits(self.index.get((address >> 8) as usize)?.load(Acquire))?;
-        let position = chunk.position_of(&self.words, address)?;
+        let position = self.chunk_of(address)?.position_of(&self.words, address)?;
         AddressWord::from_bits(self.words.get(position)?.load(Acquire))
     }
 
