@@ -30,6 +30,7 @@ impl<'a> Drops<'a> {
     /// Counts dropped frames and their bytes. The first of a reason in a burst is kept as an
     /// example: how it begins, and how long it is.
     #[inline]
+    #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn count<'b>(
         &mut self,
         reason: DropReason,

@@ -108,9 +108,13 @@ impl<T: Copy + Default> Arena<T> {
         thing
     }
 
-    /// The start of what is stored: all of it, or a block.
-    pub(super) fn start(&self, stored: Id) -> &[u8] {
-        self.pieces(stored, 0).next().unwrap_or_default()
+    /// What was told of what is stored, and the start of that: all of it, or a block.
+    #[inline]
+    pub(super) fn glance(&self, stored: Id) -> Option<(&T, &[u8])> {
+        let Chunk { bytes, blocks } = self.chunks.get(stored.index() / CHUNK)?;
+        let number = stored.index() % CHUNK;
+        let block = blocks.get(number)?;
+        Some((&block.thing, bytes.get(number * BLOCK..)?.get(..BLOCK.min(block.len as usize))?))
     }
 
     /// Copies what is stored from `skip` on, as much as fits; how much that is.
@@ -202,7 +206,7 @@ mod tests {
         for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 1500, 65_535] {
             let bytes = packet(len);
             let stored = arena.store(&bytes, len);
-            assert_eq!(arena.start(stored), &bytes[..len.min(BLOCK)]);
+            assert_eq!(arena.glance(stored), Some((&len, &bytes[..len.min(BLOCK)])));
             for skip in [0, 1, BLOCK, len / 2, len] {
                 let skip = skip.min(len);
                 let mut out = vec![0; len - skip];

@@ -202,7 +202,8 @@ impl Packet {
     /// The start of one of its frames, and how long that was.
     #[inline]
     pub(super) fn example<'a>(&self, all: &'a Pieces) -> (&'a [u8], usize) {
-        self.first.map_or((&[], 0), |id| (all.start(id), all.get(id).frame_len as usize))
+        let first = self.first.and_then(|id| all.glance(id));
+        first.map_or((&[], 0), |(piece, start)| (start, piece.frame_len as usize))
     }
 
     /// Gives all its frames, one after the other: how each begins, as much as `out` has room for, and
