@@ -78,13 +78,7 @@ impl Layout {
 /// What made-up softwires obey.
 #[must_use]
 pub fn rules() -> Rules<'static> {
-    Rules {
-        br_addresses: &[BR],
-        own_ipv4: &[],
-        own_ipv6: &[],
-        several_per_b4: false,
-        most: usize::MAX,
-    }
+    Rules { br_addresses: &[BR], ..Rules::default() }
 }
 
 /// Numbers that look random and are the same every time (splitmix64).

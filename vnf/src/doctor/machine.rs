@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::frame::nic::names;
 use crate::memory::numa::cpu_list;
 
 const ISOLATED: &str = "/sys/devices/system/cpu/isolated";
@@ -49,11 +50,7 @@ impl Machine {
 
     /// The names in a directory, in order.
     pub(crate) fn entries(&self, path: impl AsRef<Path>) -> Vec<String> {
-        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names
+        names(&self.path(path))
     }
 
     /// The last part of what a symbolic link points to.

@@ -135,7 +135,7 @@ fn interfaces(device: &Path) -> (Vec<String>, Option<MacAddr>) {
 }
 
 /// The names in a directory, in order.
-fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<String> =
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();

@@ -69,14 +69,7 @@ mod tests {
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
 
     fn snapshot() -> Snapshot {
-        let rules = Rules {
-            br_addresses: &[],
-            own_ipv4: &[],
-            own_ipv6: &[],
-            several_per_b4: false,
-            most: usize::MAX,
-        };
-        let table = TableWriter::build(&[], &rules).unwrap();
+        let table = TableWriter::build(&[], &Rules::default()).unwrap();
         let mut settings = settings();
         settings.external.next_hop =
             NextHop::Addresses(vec![[192, 0, 2, 253].into(), [192, 0, 2, 254].into()]);

@@ -118,14 +118,7 @@ mod tests {
     }
 
     fn table() -> Arc<BindingTable> {
-        let rules = Rules {
-            br_addresses: &[],
-            own_ipv4: &[],
-            own_ipv6: &[],
-            several_per_b4: false,
-            most: usize::MAX,
-        };
-        TableWriter::build(&[], &rules).unwrap().table().clone()
+        TableWriter::build(&[], &Rules::default()).unwrap().table().clone()
     }
 
     /// Next hops that need not be asked for.

@@ -31,8 +31,7 @@ pub(crate) fn session(world: &World, on_a_stick: bool) -> Session {
         br_addresses: &world.br_addresses,
         own_ipv4: &world.external_addresses,
         own_ipv6: &world.internal_addresses,
-        several_per_b4: false,
-        most: usize::MAX,
+        ..Rules::default()
     };
     let table = TableWriter::build(&softwires, &rules).unwrap();
     Session::new(settings(world, on_a_stick), table.table().clone(), &Options::default())

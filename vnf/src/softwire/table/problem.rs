@@ -20,6 +20,19 @@ pub struct Rules<'a> {
     pub most: usize,
 }
 
+/// Nothing is ours, a B4 has one softwire, and there may be any number.
+impl Default for Rules<'_> {
+    fn default() -> Self {
+        Self {
+            br_addresses: &[],
+            own_ipv4: &[],
+            own_ipv6: &[],
+            several_per_b4: false,
+            most: usize::MAX,
+        }
+    }
+}
+
 /// A row that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowError {

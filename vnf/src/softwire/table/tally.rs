@@ -325,13 +325,7 @@ mod tests {
     }
 
     fn with_rules<T>(work: impl FnOnce(&Rules<'_>) -> T) -> T {
-        work(&Rules {
-            br_addresses: &[softwire(0, 1).br],
-            own_ipv4: &[],
-            own_ipv6: &[],
-            several_per_b4: false,
-            most: usize::MAX,
-        })
+        work(&Rules { br_addresses: &[softwire(0, 1).br], ..Rules::default() })
     }
 
     /// A packet of 100 bytes to the B4, by each worker.

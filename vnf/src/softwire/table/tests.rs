@@ -19,7 +19,7 @@ fn brs() -> Vec<Ipv6Addr> {
 }
 
 fn rules(br_addresses: &[Ipv6Addr]) -> Rules<'_> {
-    Rules { br_addresses, own_ipv4: &[], own_ipv6: &[], several_per_b4: false, most: usize::MAX }
+    Rules { br_addresses, ..Rules::default() }
 }
 
 fn b4(n: u32) -> Ipv6Addr {
@@ -165,13 +165,7 @@ fn says_what_is_wrong_with_each_row() {
     let brs = brs();
     let own = [Ipv4Addr::new(192, 0, 2, 1)];
     let own6 = ["2001:db8:ffff::1".parse().unwrap()];
-    let rules = Rules {
-        br_addresses: &brs,
-        own_ipv4: &own,
-        own_ipv6: &own6,
-        several_per_b4: false,
-        most: usize::MAX,
-    };
+    let rules = Rules { br_addresses: &brs, own_ipv4: &own, own_ipv6: &own6, ..Rules::default() };
     let good = softwire(0x0a00_0001, (0, 6), 1, 1);
     let rows = [
         good,
