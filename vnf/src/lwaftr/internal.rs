@@ -1,26 +1,28 @@
 //! Packets from the B4s: in the order of E0, whether they are who they say, and where they go.
 
+mod classify;
+
+pub(super) use classify::{may_carry_error, station};
+
 use super::context::Context;
 use super::errors::{Icmpv4Error, Icmpv6Error, Path};
 use super::external::{ToB4, check_addresses};
 use super::keys::{End, Lookup};
-use super::link;
 use super::outbox::{Fate, Received};
-use super::reassembly::{Arrival, Whole};
 use super::relay::Relay;
 use super::rewrite::{self, Changes, Place};
 use super::settings::{DecapTtl, Hairpinning};
 use super::usual::{Left, Way};
-use super::verdict::{Stop, Verdict};
+use super::verdict::Verdict;
 use super::waiting::Waiting;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Direction, Key, Slot};
-use crate::telemetry::{DropReason, IgnoreReason};
-use crate::wire::ethernet::Ethernet;
+use crate::telemetry::DropReason;
 use crate::wire::ipv4::Ipv4;
-use crate::wire::ipv6::{self, Fragment, Ipv6};
-use crate::wire::{MacAddr, icmpv4, icmpv6, protocol};
+use crate::wire::ipv6::{self, Ipv6};
+use crate::wire::{icmpv4, protocol};
+use classify::{Classified, check_source};
 
 /// A tunnelled packet that awaits the binding table's answer about its source: only what cannot be
 /// read from the frame again.
@@ -49,17 +51,6 @@ impl Default for FromB4 {
         let without_port = DropReason::PortLessProtocol;
         Self { outer: 0, inner: Place::default(), without_port }
     }
-}
-
-/// What a frame on the internal side is, if it goes any further.
-#[derive(Debug, Clone, Copy)]
-enum Classified {
-    /// A tunnelled packet: where the outer one starts, where the inner one is.
-    Packet(u16, Place, Lookup),
-    /// A fragment of one that waits for others.
-    Waits,
-    /// The last fragment of one, which is whole with it: where the fragment's outer packet starts.
-    Whole(usize, Whole),
 }
 
 impl<P: FramePool> Relay<P> {
@@ -199,161 +190,6 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Everything up to the lookup: P1, P2, P4, D1, F1, and what [`Self::classify_inner`] does.
-    #[inline(never)]
-    fn classify_internal(
-        &mut self,
-        cx: &Context<'_>,
-        frame: &mut P::Frame,
-    ) -> Result<Classified, Stop> {
-        let link = &cx.snapshot.settings.internal.link;
-        let link::Received { start, to_group: in_group_frame, .. } =
-            link::check(frame.bytes(), Side::Internal, link)?;
-        let bytes = frame.bytes().get(start..).unwrap_or_default();
-        let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
-        let (b4, br) = (packet.source(), packet.destination());
-        let to_group = br >> 120 == 0xff;
-        if in_group_frame && !to_group {
-            return Err(DropReason::MulticastFrame.into());
-        }
-        if let Err(reason) = check_source(cx, b4) {
-            let ethernet = Ethernet::parse(frame.bytes());
-            let heard = ethernet.and_then(|ethernet| self.hear_namesake(cx, &ethernet, &packet));
-            return Err(heard.unwrap_or(reason.into()).into());
-        }
-        let upper = packet.upper().map_err(|malformed| {
-            self.report_option(cx, &packet, bytes, malformed, station(frame.bytes()));
-            DropReason::from(malformed)
-        })?;
-        let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
-        let upper_place =
-            Place { start: place.end() - upper.payload.len(), len: upper.payload.len() };
-        let mut inner = upper_place;
-        if !cx.snapshot.is_br(br)
-            || upper.protocol != protocol::IPV4 && upper.protocol != protocol::FRAGMENT
-        {
-            let verdict = self.not_tunnelled(cx, frame, place, upper.protocol, upper_place);
-            return Err(verdict.into());
-        }
-        if upper.protocol == protocol::FRAGMENT {
-            let fragment = Fragment::parse(upper.payload).ok_or(DropReason::Ipv6Truncated)?;
-            if !fragment.is_atomic() {
-                let arrival = Arrival {
-                    frame: frame.bytes().get(..place.end()).unwrap_or_default(),
-                    packet: start,
-                    frame_len: frame.bytes().len(),
-                    now: cx.now,
-                };
-                let whole = self.reassemble(cx, &packet, &fragment, &arrival)?;
-                return Ok(whole.map_or(Classified::Waits, |whole| Classified::Whole(start, whole)));
-            }
-            // It is processed by itself, whatever else has its identification (RFC 6946).
-            let len = fragment.data.len();
-            let payload = Place { start: place.end() - len, len };
-            inner = self.behind_fragments(cx, frame, start, fragment.next_header, payload)?;
-        }
-        let (inner, lookup) = self.classify_inner(cx, frame, start, inner)?;
-        Ok(Classified::Packet(start as u16, inner, lookup))
-    }
-
-    /// Everything between F1, where packets come together that were in fragments and those that
-    /// were not, and the lookup: Q1, D3's lengths and checksum, F3. `payload` is what the outer packet
-    /// at `start` carries; returns where in it the inner packet is.
-    pub(super) fn classify_inner(
-        &mut self,
-        cx: &Context<'_>,
-        frame: &impl Frame,
-        start: usize,
-        payload: Place,
-    ) -> Result<(Place, Lookup), Stop> {
-        let bytes = frame.bytes();
-        let inner = bytes.get(payload.start..payload.end()).unwrap_or_default();
-        let whole = bytes.get(start..payload.end()).unwrap_or_default();
-        if !cx.snapshot.settings.filters.admits(Side::Internal, whole) && !is_echo_to_us(cx, inner)
-        {
-            return Err(DropReason::FilterIngress.into());
-        }
-        let inner = Ipv4::parse(inner).map_err(DropReason::from)?;
-        let place = Place { start: payload.start, len: inner.bytes().len() };
-        if !inner.is_fragment() {
-            return Ok((place, Lookup::of(&inner, End::Source)));
-        }
-        let outer = bytes.get(start..).and_then(Ipv6::parsed_before);
-        let tunnel = outer.map_or((0, 0), |outer| (outer.source(), outer.destination()));
-        Ok((place, self.lookup_of_fragment(cx, &inner, tunnel, End::Source)?))
-    }
-
-    /// P4: tells the sender of an option that we do not know, if the option says so.
-    #[cold]
-    pub(super) fn report_option(
-        &mut self,
-        cx: &Context<'_>,
-        packet: &Ipv6<'_>,
-        bytes: &[u8],
-        malformed: ipv6::Malformed,
-        station: MacAddr,
-    ) {
-        let ipv6::Malformed::UnknownOption { report_at: Some(at) } = malformed else { return };
-        if cx.snapshot.is_own_ipv6(packet.destination()) && !may_carry_error(packet) {
-            let about = bytes.get(..ipv6::HEADER + packet.payload().len()).unwrap_or(bytes);
-            let error = Icmpv6Error::UnknownOption(at);
-            let ends = (packet.destination(), packet.source());
-            self.icmpv6_error(cx, error, about, ends, station);
-        }
-    }
-
-    /// D1, for all that is not a tunnelled packet to a BR address.
-    #[cold]
-    fn not_tunnelled(
-        &mut self,
-        cx: &Context<'_>,
-        frame: &mut P::Frame,
-        place: Place,
-        upper: u8,
-        upper_place: Place,
-    ) -> Verdict {
-        let Some(Ok(packet)) = frame.bytes().get(place.start..).map(Ipv6::parse) else {
-            return DropReason::Ipv6Truncated.into();
-        };
-        let destination = packet.destination();
-        let is_own = cx.snapshot.is_own_ipv6(destination);
-        if upper == protocol::ICMPV6 && (is_own || destination >> 120 == 0xff) {
-            return self.answer_icmpv6(cx, frame, place, upper_place);
-        }
-        let about = frame.bytes().get(place.start..place.end()).unwrap_or_default();
-        self.not_served(cx, about, upper, station(frame.bytes()))
-    }
-
-    /// The same for all that is not ICMPv6 to us: `about` is the packet, `station` where it came from.
-    fn not_served(
-        &mut self,
-        cx: &Context<'_>,
-        about: &[u8],
-        upper: u8,
-        station: MacAddr,
-    ) -> Verdict {
-        let Some(packet) = Ipv6::parsed_before(about) else {
-            return DropReason::Ipv6Truncated.into();
-        };
-        let (source, destination) = (packet.source(), packet.destination());
-        if destination >> 120 == 0xff {
-            return Verdict::Ignore(match upper {
-                protocol::EIGRP | protocol::OSPF | protocol::PIM | protocol::VRRP => {
-                    IgnoreReason::Routing
-                }
-                _ => IgnoreReason::OtherMulticast,
-            });
-        }
-        if !cx.snapshot.is_own_ipv6(destination) {
-            return DropReason::NotForUs.into();
-        }
-        if upper == protocol::UDP {
-            let ends = (destination, source);
-            self.icmpv6_error(cx, Icmpv6Error::PortUnreachable, about, ends, station);
-        }
-        DropReason::UnsupportedProtocol.into()
-    }
-
     /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1. A packet for another B4 is
     /// given back, to be looked up.
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
@@ -475,49 +311,5 @@ impl<P: FramePool> Relay<P> {
             self.icmpv6_error(cx, Icmpv6Error::SourcePolicy, about, (br, b4), station);
         }
         reason.into()
-    }
-}
-
-/// Where a frame came from.
-pub(super) fn station(frame: &[u8]) -> MacAddr {
-    Ethernet::parse(frame).map(|ethernet| ethernet.source).unwrap_or_default()
-}
-
-/// P4: an IPv6 source that cannot be one.
-#[inline]
-fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
-    const LOOPBACK: u128 = 1;
-    if source >> 120 == 0xff || source == LOOPBACK || cx.snapshot.is_own_ipv6(source) {
-        return Err(DropReason::Ipv6BadSource);
-    }
-    Ok(())
-}
-
-/// Is this tunnelled packet a whole echo request to an external address of ours? No filter is asked
-/// about it (Q1).
-#[cold]
-fn is_echo_to_us(cx: &Context<'_>, inner: &[u8]) -> bool {
-    Ipv4::parse(inner).is_ok_and(|packet| {
-        packet.protocol() == protocol::ICMPV4
-            && cx.snapshot.is_own_ipv4(packet.destination())
-            && !packet.is_fragment()
-            && packet.payload().first() == Some(&icmpv4::ECHO_REQUEST)
-    })
-}
-
-/// I5: does this packet carry an ICMP error, or can it not be told that it does not?
-#[cold]
-pub(super) fn may_carry_error(packet: &Ipv6<'_>) -> bool {
-    let Ok(mut upper) = packet.upper_unchecked() else { return true };
-    if upper.protocol == protocol::FRAGMENT {
-        let Some(first) = ipv6::first_fragment(upper.payload) else { return true };
-        upper = first;
-    }
-    match upper.protocol {
-        protocol::ICMPV6 => upper.payload.first().is_none_or(|&kind| icmpv6::bars_errors(kind)),
-        protocol::IPV4 => Ipv4::parse_embedded(upper.payload).is_ok_and(|inner| {
-            inner.is_later_fragment() || icmpv4::may_be_error(inner.protocol(), inner.payload())
-        }),
-        _ => false,
     }
 }

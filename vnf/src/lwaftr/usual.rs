@@ -10,6 +10,11 @@
 //! A tunnelled packet's outer addresses are not looked at before its softwire is known: if they are
 //! its ends they are right, because no softwire has others.
 
+mod head;
+mod start;
+
+pub(super) use start::packet_start;
+
 use std::net::Ipv6Addr;
 
 use super::context::Context;
@@ -17,29 +22,27 @@ use super::external::ToB4;
 use super::internal::FromB4;
 use super::keys::hash_of_flow;
 use super::rewrite::{self, OuterRules, Place};
-use super::settings::{DecapDscp, DecapTtl, Hairpinning, Link, asked};
+use super::settings::{DecapDscp, DecapTtl, Hairpinning, asked};
 use super::snapshot::Snapshot;
 use crate::filter::Filter;
 use crate::frame::Frame;
 use crate::side::Side;
 use crate::softwire::{Entries, Key, Slot};
 use crate::telemetry::DropReason;
-use crate::wire::ethernet::{HEADER, TAGGED, Template, ethertype};
-use crate::wire::{checksum, ipv4, ipv6, protocol, tcp};
+use crate::wire::ethernet::{HEADER, TAGGED, Template};
+use crate::wire::{ipv4, ipv6, protocol, tcp};
+use head::{Head, IPV4_AND_PORTS, word};
+use start::Start;
 
-/// An IPv4 header without options, and the ports behind it.
-const IPV4_AND_PORTS: usize = ipv4::HEADER + 4;
-
-/// The same behind an outer header.
+/// An IPv4 header without options and the ports behind it, behind an outer header.
 const TUNNELLED: usize = ipv6::HEADER + IPV4_AND_PORTS;
 
 /// What the usual packets of one side have in common during a burst.
 #[derive(Debug)]
 pub(super) struct Way<'a> {
     start: Start,
-    /// Where in a frame the IPv4 packet is, and the outer one around it.
+    /// Where in a frame the IPv4 packet is.
     packet: usize,
-    outer_packet: Option<u16>,
     /// The longest IPv4 packet that fits the link ahead, and the least TTL that it may arrive with.
     longest: usize,
     least_ttl: u8,
@@ -65,168 +68,10 @@ pub(super) enum Left {
     Unusual,
 }
 
-/// What the start of a frame that is simply IP to our MAC address looks like: two words of it, at 0
-/// and at 12, and the bits of them that matter.
-#[derive(Debug)]
-struct Start {
-    address: Match,
-    kind: Match,
-    /// Where the packet begins.
-    len: usize,
-}
-
-#[derive(Debug)]
-struct Match {
-    bits: u64,
-    mask: u64,
-}
-
-impl Match {
-    #[inline(always)]
-    fn differs(&self, word: u64) -> u64 {
-        (word ^ self.bits) & self.mask
-    }
-}
-
-impl Start {
-    /// Bytes that are looked at.
-    const BYTES: usize = 20;
-
-    fn new(link: &Link, side: Side) -> Self {
-        let carried = u64::from(match side {
-            Side::External => ethertype::IPV4,
-            Side::Internal => ethertype::IPV6,
-        });
-        // All of the destination, and the source's bit that would make it a group.
-        let address = Match { bits: link.mac.to_u64() << 16, mask: 0xffff_ffff_ffff_0100 };
-        let (kind, len) = match link.vlan {
-            None => (Match { bits: carried << 48, mask: 0xffff << 48 }, HEADER),
-            Some(vlan) => {
-                let tag = u64::from(ethertype::VLAN) << 48 | u64::from(vlan) << 32;
-                (Match { bits: tag | carried << 16, mask: 0xffff_0fff_ffff_0000 }, TAGGED)
-            }
-        };
-        Self { address, kind, len }
-    }
-
-    /// What follows its `LEN` bytes, if the frame starts like this.
-    #[inline(always)]
-    fn packet<'a, const LEN: usize>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
-        let head: &[u8; Self::BYTES] = frame.first_chunk()?;
-        let differences = self.address.differs(word(head, 0)) | self.kind.differs(word(head, 12));
-        if differences == 0 { frame.get(LEN..) } else { None }
-    }
-}
-
-/// Where the packet starts in a frame that is simply IP to our MAC address.
-#[inline(always)]
-pub(super) fn packet_start(link: &Link, side: Side, frame: &[u8]) -> Option<usize> {
-    let start = Start::new(link, side);
-    start.packet::<HEADER>(frame).map(|_| start.len)
-}
-
 /// Does this TCP packet without options start a connection, or cannot that be told?
 #[inline(always)]
 fn is_syn(packet: &[u8]) -> bool {
     packet.get(ipv4::HEADER + tcp::FLAGS).is_none_or(|flags| flags & tcp::SYN != 0)
-}
-
-/// Eight bytes of a header.
-#[inline(always)]
-fn word<const N: usize>(head: &[u8; N], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&head[at..at + 8]);
-    u64::from_be_bytes(bytes)
-}
-
-/// The first 24 bytes of an IPv4 packet without options: header and ports.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    /// Version to fragment offset, TTL to source address.
-    words: [u64; 2],
-    destination: u32,
-    ports: u32,
-}
-
-impl Head {
-    #[inline(always)]
-    fn read(bytes: &[u8; IPV4_AND_PORTS]) -> Self {
-        let last = word(bytes, 16);
-        Self {
-            words: [word(bytes, 0), word(bytes, 8)],
-            destination: (last >> 32) as u32,
-            ports: last as u32,
-        }
-    }
-
-    #[inline(always)]
-    fn len(&self) -> usize {
-        usize::from((self.words[0] >> 32) as u16)
-    }
-
-    #[inline(always)]
-    fn tos(&self) -> u8 {
-        (self.words[0] >> 48) as u8
-    }
-
-    #[inline(always)]
-    fn ttl(&self) -> u8 {
-        (self.words[1] >> 56) as u8
-    }
-
-    #[inline(always)]
-    fn protocol(&self) -> u8 {
-        (self.words[1] >> 48) as u8
-    }
-
-    /// TCP or UDP: asked without a branch between them, because that would be taken at random.
-    #[inline(always)]
-    fn has_ports(&self) -> bool {
-        const HAVE: u64 = 1 << protocol::UDP | 1 << protocol::TCP;
-        let protocol = self.protocol();
-        protocol < 64 && HAVE >> (protocol % 64) & 1 == 1
-    }
-
-    #[inline(always)]
-    fn source(&self) -> u32 {
-        self.words[1] as u32
-    }
-
-    /// What its destination is looked up by.
-    #[inline(always)]
-    fn destination_key(&self) -> Key {
-        Key::with_port(self.destination, self.ports as u16)
-    }
-
-    /// Writes TTL and checksum for the next link to the packet that it is the head of.
-    #[inline(always)]
-    fn write_decremented(&self, bytes: &mut [u8; IPV4_AND_PORTS]) {
-        const TTL: u32 = 1 << 24;
-        let word = (self.words[1] >> 32) as u32;
-        let sum = ipv4::decremented(word as u16);
-        let word = word.wrapping_sub(TTL) & 0xffff_0000 | u32::from(sum);
-        bytes[8..12].copy_from_slice(&word.to_be_bytes());
-    }
-
-    /// No options, no fragment, ports, and a checksum that verifies, unless the port has `verified`
-    /// it.
-    #[inline(always)]
-    fn is_plain(&self, verified: bool) -> bool {
-        /// Version and header length; more fragments, and the offset.
-        const FORM: u64 = 0xff00_0000_0000_3fff;
-        let is_plain = (self.words[0] & FORM) == 0x45 << 56 && self.has_ports();
-        is_plain && (verified || self.verifies())
-    }
-
-    /// Is its checksum right?
-    #[inline(always)]
-    fn verifies(&self) -> bool {
-        let sum = checksum::sum_of_halves(self.words[0])
-            + checksum::sum_of_halves(self.words[1])
-            + u64::from(self.destination);
-        // Not all zeros, as the version is not.
-        sum.is_multiple_of(0xffff)
-    }
 }
 
 impl<'a> Way<'a> {
@@ -240,14 +85,13 @@ impl<'a> Way<'a> {
         };
         let start = Start::new(snapshot.link(side), side);
         let ethernet = cx.to_next_hop(side.other())?;
-        let (packet, outer_packet) = match side {
-            Side::External => (start.len, None),
-            Side::Internal => (start.len + ipv6::HEADER, Some(start.len as u16)),
+        let packet = match side {
+            Side::External => start.len,
+            Side::Internal => start.len + ipv6::HEADER,
         };
         Some(Self {
             start,
             packet,
-            outer_packet,
             longest,
             least_ttl: 1 + u8::from(decrements),
             clamps: snapshot.most_segment.is_some(),
@@ -264,8 +108,12 @@ impl<'a> Way<'a> {
     pub(super) fn between_b4s(cx: &'a Context<'_>) -> Option<Self> {
         let way = Self::of(cx, Side::External)?;
         let start = Start::new(cx.snapshot.link(Side::Internal), Side::Internal);
-        let (packet, outer_packet) = (start.len + ipv6::HEADER, Some(start.len as u16));
-        Some(Self { start, packet, outer_packet, ..way })
+        Some(Self { packet: start.len + ipv6::HEADER, start, ..way })
+    }
+
+    /// Where in a frame the outer packet is, if there is one around the IPv4 packet.
+    fn outer_packet(&self) -> Option<u16> {
+        (self.packet > self.start.len).then_some(self.start.len as u16)
     }
 
     /// Where the IPv4 packet of a usual frame is.
@@ -278,7 +126,7 @@ impl<'a> Way<'a> {
     #[cold]
     pub(super) fn packet_to_b4(&self, frame: &[u8]) -> ToB4 {
         ToB4 {
-            outer: self.outer_packet,
+            outer: self.outer_packet(),
             place: self.place(frame),
             without_port: DropReason::PortLessProtocol,
             tos: None,
@@ -289,7 +137,7 @@ impl<'a> Way<'a> {
     #[cold]
     pub(super) fn packet_from_b4(&self, frame: &[u8]) -> FromB4 {
         FromB4 {
-            outer: self.outer_packet.unwrap_or_default(),
+            outer: self.outer_packet().unwrap_or_default(),
             inner: self.place(frame),
             without_port: DropReason::PortLessProtocol,
         }
@@ -386,12 +234,12 @@ impl<'a> Way<'a> {
         softwires: Entries<'_>,
         slot: Slot,
     ) -> Option<usize> {
-        let (b4, br) = softwires.plain_ends(slot)?;
-        let br = cx.br_addresses.get(br)?;
+        let ends = softwires.plain_endpoints(slot)?;
+        let br = cx.br_addresses.get(usize::from(ends.br))?;
         if self.ethernet.is_tagged() {
-            self.enter::<F, TAGGED, { TAGGED + TUNNELLED }>(frame, b4, br)
+            self.enter::<F, TAGGED, { TAGGED + TUNNELLED }>(frame, ends.b4, br)
         } else {
-            self.enter::<F, HEADER, { HEADER + TUNNELLED }>(frame, b4, br)
+            self.enter::<F, HEADER, { HEADER + TUNNELLED }>(frame, ends.b4, br)
         }
     }
 
@@ -444,13 +292,13 @@ impl<'a> Way<'a> {
         softwires: Entries<'_>,
         slot: Slot,
     ) -> Option<Left> {
-        let (b4, br) = softwires.ends(slot)?;
-        let br = cx.br_addresses.get(br)?;
+        let ends = softwires.endpoints(slot)?;
+        let br = cx.br_addresses.get(usize::from(ends.br))?;
         let tunnelled = frame.bytes_mut().get_mut(self.start.len..)?;
         let (outer, packet) = tunnelled.first_chunk_mut::<TUNNELLED>()?.split_at_mut(ipv6::HEADER);
         let packet = packet.first_chunk_mut()?;
         let (head, outer) = (Head::read(packet), outer.first_chunk()?);
-        if !ipv6::is_between(outer, b4, (*br).into()) {
+        if !ipv6::is_between(outer, ends.b4, (*br).into()) {
             return None;
         }
         let len = head.len();
@@ -492,26 +340,5 @@ impl<'a> Way<'a> {
                 asked(filter, frame.bytes().get(self.ethernet.header_len()..).unwrap_or_default())
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_checksum_that_the_port_has_verified_is_not_verified_again() {
-        let mut packet = [0; IPV4_AND_PORTS];
-        let head = packet.first_chunk_mut().unwrap();
-        let (from, to) = ([198, 18, 0, 1].into(), [203, 0, 113, 7].into());
-        ipv4::write_header(head, 28, 64, protocol::UDP, from, to);
-        let is_plain =
-            |packet: &[u8; IPV4_AND_PORTS], verified| Head::read(packet).is_plain(verified);
-        assert!(is_plain(&packet, false) && is_plain(&packet, true));
-        packet[10] ^= 1;
-        assert!(!is_plain(&packet, false), "software finds it wrong");
-        assert!(is_plain(&packet, true), "whoever vouches for it is believed");
-        packet[0] = 0x46;
-        assert!(!is_plain(&packet, true), "for nothing but the checksum");
     }
 }

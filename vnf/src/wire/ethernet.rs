@@ -134,11 +134,11 @@ impl Template {
         // Two fixed sizes, so that each is a few moves instead of a call.
         if self.tagged {
             let (head, rest) = frame.split_first_chunk_mut::<TAGGED>()?;
-            *head = self.bytes;
+            self.copy_to(head);
             Some(rest)
         } else {
             let (head, rest) = frame.split_first_chunk_mut::<HEADER>()?;
-            head.copy_from_slice(self.bytes.first_chunk::<HEADER>()?);
+            self.copy_to(head);
             Some(rest)
         }
     }

@@ -58,41 +58,6 @@ impl Endpoints {
     }
 }
 
-/// What an entry said when it was read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    b4: u128,
-    state: u64,
-}
-
-impl Reading {
-    /// The softwire's ends, if there was one.
-    #[inline]
-    fn endpoints(self) -> Option<Endpoints> {
-        let Self { b4, state } = self;
-        (state & PRESENT != 0).then_some(Endpoints {
-            b4,
-            br: state as u16,
-            learned: state & LEARNED,
-        })
-    }
-
-    /// The same, if nothing was learned of the path to the B4: the B4 address, its first octet in the
-    /// highest byte, and the number of the BR address.
-    #[inline(always)]
-    pub(super) fn plain_ends(self) -> Option<(u128, usize)> {
-        // One comparison tells both.
-        let br = self.state ^ PRESENT;
-        (br <= u64::from(u16::MAX)).then_some((self.b4, br as usize))
-    }
-
-    /// The same whatever was learned.
-    #[inline(always)]
-    pub(super) fn ends(self) -> Option<(u128, usize)> {
-        (self.state & PRESENT != 0).then_some((self.b4, usize::from(self.state as u16)))
-    }
-}
-
 /// The path MTU in the bits of what was learned, if it still holds.
 #[inline]
 fn holding(learned: u64, now: u64) -> Option<u16> {
@@ -101,17 +66,21 @@ fn holding(learned: u64, now: u64) -> Option<u16> {
 
 impl Entry {
     /// The softwire's ends, if there is one here.
-    #[inline]
-    pub(super) fn endpoints(&self) -> Option<Endpoints> {
-        self.read().endpoints()
-    }
-
-    /// What it says now.
     #[inline(always)]
-    pub(super) fn read(&self) -> Reading {
+    pub(super) fn endpoints(&self) -> Option<Endpoints> {
         // State first: its Release store came after the address was written.
         let state = self.state.load(Acquire);
-        Reading { state, b4: self.b4_bits() }
+        let ends = Endpoints { b4: self.b4_bits(), br: state as u16, learned: state & LEARNED };
+        (state & PRESENT != 0).then_some(ends)
+    }
+
+    /// The same, if nothing was learned of the path to the B4.
+    #[inline(always)]
+    pub(super) fn plain_endpoints(&self) -> Option<Endpoints> {
+        let state = self.state.load(Acquire);
+        // One comparison tells both.
+        let br = u16::try_from(state ^ PRESENT).ok()?;
+        Some(Endpoints { b4: self.b4_bits(), br, learned: 0 })
     }
 
     /// The B4 address, its first octet in the highest byte.

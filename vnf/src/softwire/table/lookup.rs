@@ -104,7 +104,7 @@ impl BindingTable {
     #[must_use]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn endpoints(&self, slot: Slot) -> Option<Endpoints> {
-        self.entries.get(slot.0 as usize)?.endpoints()
+        self.entries().endpoints(slot)
     }
 
     /// Remembers the path MTU towards the B4 of a softwire for ten minutes (M1). A table built anew
@@ -140,17 +140,16 @@ impl Entries<'_> {
         }
     }
 
-    /// The B4 address of the softwire at a slot, its first octet in the highest byte, and the number
-    /// of its BR address.
+    /// The ends of the softwire at a slot, if there is one.
     #[inline(always)]
-    pub(crate) fn ends(self, slot: Slot) -> Option<(u128, usize)> {
-        self.0.get(slot.0 as usize)?.read().ends()
+    pub(crate) fn endpoints(self, slot: Slot) -> Option<Endpoints> {
+        self.0.get(slot.0 as usize)?.endpoints()
     }
 
     /// The same, if nothing was learned of the path to the B4.
     #[inline(always)]
-    pub(crate) fn plain_ends(self, slot: Slot) -> Option<(u128, usize)> {
-        self.0.get(slot.0 as usize)?.read().plain_ends()
+    pub(crate) fn plain_endpoints(self, slot: Slot) -> Option<Endpoints> {
+        self.0.get(slot.0 as usize)?.plain_endpoints()
     }
 }
 
