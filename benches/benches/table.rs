@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use benches::softwires::{Layout, rules};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use vnf::frame::BURST;
+use vnf::frame::BATCH;
 use vnf::softwire::{Edit, Key, Slot};
 
 const MILLION: u32 = 1_000_000;
@@ -29,7 +29,7 @@ fn lookup(criterion: &mut Criterion) {
         for (hit, batch) in [(true, 1), (true, 16), (true, 32), (false, 16), (false, 32)] {
             let keys = layout.keys(count, hit, KEYS);
             let mut batches = keys.chunks_exact(batch).cycle();
-            let mut slots = [Slot::NOBODY; BURST];
+            let mut slots = [Slot::NOBODY; BATCH];
             let name = if hit { "hit" } else { "miss" };
             group.throughput(Throughput::Elements(batch as u64));
             group.bench_function(BenchmarkId::new(name, batch), |bench| {

@@ -14,8 +14,12 @@ pub use roomy::RoomyFrame;
 
 use arrayvec::ArrayVec;
 
-/// Frames received at once, and the largest batch a stage of the fast path works on.
-pub const BURST: usize = 32;
+/// Frames received at once.
+pub const BURST: usize = 64;
+
+/// The largest batch that the stages of the fast path work on: half a burst, so that its packets,
+/// keys and entries stay in the first-level cache from one stage to the next.
+pub const BATCH: usize = 32;
 
 /// Frames that may wait for one transmit call: what one burst forwards, in as many pieces as a
 /// burst of the largest frames is cut into, and the answers and errors it gives rise to.

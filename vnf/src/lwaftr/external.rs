@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 use super::usual::Way;
 use super::verdict::{Stop, Verdict};
 use super::waiting::Waiting;
-use crate::frame::{Burst, Frame, FramePool};
+use crate::frame::{BATCH, Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Direction, Slot};
 use crate::telemetry::DropReason;
@@ -76,13 +76,15 @@ impl<P: FramePool> Relay<P> {
         let mut waiting = Waiting::new();
         // What has waited is counted in other ways.
         let way = if since.is_none() { Way::of(cx, Side::External) } else { None };
-        for frame in burst.drain(..) {
-            match way.as_ref().and_then(|way| way.usual_ipv4(cx.snapshot, &frame)) {
-                Some(key) => waiting.push_usual(frame, key),
-                None => self.external_unusual(cx, frame, &mut waiting, since),
+        while !burst.is_empty() {
+            for frame in burst.drain(..burst.len().min(BATCH)) {
+                match way.as_ref().and_then(|way| way.usual_ipv4(cx.snapshot, &frame)) {
+                    Some(key) => waiting.push_usual(frame, key),
+                    None => self.external_unusual(cx, frame, &mut waiting, since),
+                }
             }
+            self.enter_tunnels(cx, &mut waiting, way.as_ref(), Side::External, since);
         }
-        self.enter_tunnels(cx, &mut waiting, way.as_ref(), Side::External, since);
     }
 
     /// A frame that needs a closer look: it waits for its answer, or ends here.

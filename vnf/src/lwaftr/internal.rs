@@ -15,7 +15,7 @@ use super::settings::{DecapTtl, Hairpinning};
 use super::usual::{Left, Way};
 use super::verdict::Verdict;
 use super::waiting::Waiting;
-use crate::frame::{Burst, Frame, FramePool};
+use crate::frame::{BATCH, Burst, Frame, FramePool};
 use crate::side::Side;
 use crate::softwire::{Direction, Key, Slot};
 use crate::telemetry::DropReason;
@@ -66,13 +66,15 @@ impl<P: FramePool> Relay<P> {
         let mut waiting = Waiting::new();
         // What has waited is counted in other ways.
         let way = if since.is_none() { Way::of(cx, Side::Internal) } else { None };
-        for frame in burst.drain(..) {
-            match way.as_ref().and_then(|way| way.usual_tunnelled(cx.snapshot, frame.bytes())) {
-                Some(key) => waiting.push_usual(frame, key),
-                None => self.internal_unusual(cx, frame, &mut waiting, way.as_ref(), since),
+        while !burst.is_empty() {
+            for frame in burst.drain(..burst.len().min(BATCH)) {
+                match way.as_ref().and_then(|way| way.usual_tunnelled(cx.snapshot, frame.bytes())) {
+                    Some(key) => waiting.push_usual(frame, key),
+                    None => self.internal_unusual(cx, frame, &mut waiting, way.as_ref(), since),
+                }
             }
+            self.leave_tunnels(cx, &mut waiting, way.as_ref(), since);
         }
-        self.leave_tunnels(cx, &mut waiting, way.as_ref(), since);
     }
 
     /// A frame that needs a closer look: it waits for its answer, or ends here, or is a fragment

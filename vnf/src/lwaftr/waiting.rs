@@ -1,24 +1,24 @@
-//! Packets of one burst that await the binding table's answer, so that all are looked up at once.
+//! Packets of one batch that await the binding table's answer, so that all are looked up at once.
 
 use arrayvec::ArrayVec;
 
-use crate::frame::BURST;
+use crate::frame::BATCH;
 use crate::softwire::{BindingTable, Key, Slot, SoftwireCounter};
 
 /// Frames and what to look up for each, and what was found out about those that need a closer look:
 /// columns, so that every stage goes over little memory.
 #[derive(Debug)]
 pub(super) struct Waiting<F, T> {
-    frames: ArrayVec<F, BURST>,
-    keys: [Key; BURST],
-    slots: [Slot; BURST],
+    frames: ArrayVec<F, BATCH>,
+    keys: [Key; BATCH],
+    slots: [Slot; BATCH],
     /// Of those that are not usual ones, in order.
-    unusual: ArrayVec<T, BURST>,
+    unusual: ArrayVec<T, BATCH>,
     /// A bit for each: is it not a usual one?
     are_unusual: u64,
 }
 
-const _: () = assert!(BURST <= u64::BITS as usize);
+const _: () = assert!(BATCH <= u64::BITS as usize);
 
 impl<F, T> Waiting<F, T> {
     /// Nobody yet.
@@ -26,8 +26,8 @@ impl<F, T> Waiting<F, T> {
     pub(super) fn new() -> Self {
         Self {
             frames: ArrayVec::new(),
-            keys: [Key::address_only(0); BURST],
-            slots: [Slot::NOBODY; BURST],
+            keys: [Key::address_only(0); BATCH],
+            slots: [Slot::NOBODY; BATCH],
             unusual: ArrayVec::new(),
             are_unusual: 0,
         }
@@ -51,14 +51,14 @@ impl<F, T> Waiting<F, T> {
     /// Adds a packet that is not, with what was found out about it.
     pub(super) fn push(&mut self, frame: F, packet: T, key: Key) {
         let _ = self.unusual.try_push(packet);
-        self.are_unusual |= 1 << (self.frames.len() % BURST);
+        self.are_unusual |= 1 << (self.frames.len() % BATCH);
         self.add(frame, key);
     }
 
-    /// They all come from one burst, so there is room.
+    /// They all come from one batch, so there is room.
     #[inline(always)]
     fn add(&mut self, frame: F, key: Key) {
-        self.keys[self.frames.len() % BURST] = key;
+        self.keys[self.frames.len() % BATCH] = key;
         let _ = self.frames.try_push(frame);
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire};
 use super::BindingTable;
 use super::entry::{Endpoints, Entry};
 use super::layout::{AddressWord, ChunkRef};
-use crate::frame::BURST;
+use crate::frame::BATCH;
 use crate::memory::prefetch;
 
 /// What a packet is looked up by: an IPv4 address and, if its protocol has one, a port.
@@ -68,12 +68,12 @@ impl BindingTable {
         slot_in(&self.words, chunk_of(&self.index, key.address()), key)
     }
 
-    /// Looks up to [`BURST`] things up by their keys, in stages, so that their cache misses
+    /// Looks up to [`BATCH`] things up by their keys, in stages, so that their cache misses
     /// overlap. `slots` must be as long as `items`.
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub fn locate_batch<T>(&self, items: &[T], key: impl Fn(&T) -> Key, slots: &mut [Slot]) {
-        let (words, mut chunks) = (&*self.words, [None; BURST]);
+        let (words, mut chunks) = (&*self.words, [None; BATCH]);
         // As long as this, every /24 is in it.
         let Some(index) = self.index.first_chunk::<INDEX>() else {
             return slots.fill(Slot::NOBODY);

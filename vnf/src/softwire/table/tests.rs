@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::BURST;
+use crate::frame::BATCH;
 use crate::memory::Generations;
 use crate::softwire::PortSet;
 
@@ -97,8 +97,8 @@ fn check_all(
         let whole = table.locate(Key::address_only(entry.ipv4.into()));
         prop_assert_eq!(whole == Slot::PORT_NEEDED, !entry.port_set.is_whole_address());
     }
-    for batch in keys.chunks(BURST) {
-        let mut slots = [Slot::NOBODY; BURST];
+    for batch in keys.chunks(BATCH) {
+        let mut slots = [Slot::NOBODY; BATCH];
         let only: Vec<_> = batch.iter().map(|(key, _)| *key).collect();
         table.locate_batch(&only, |key| *key, &mut slots[..only.len()]);
         for ((_, found), slot) in batch.iter().zip(slots) {
