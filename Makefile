@@ -17,9 +17,11 @@ LINT_PACKAGES := shellcheck
 DEEP_PACKAGES := valgrind chromium chromium-driver
 COMPARE_PACKAGES := git python3
 PACKAGE_PACKAGES := debhelper dpkg-dev git
+QEMU_PACKAGES := qemu-system-x86 qemu-utils
 IMAGE_PACKAGES := mmdebstrap qemu-utils mtools dosfstools syslinux syslinux-common systemd-boot-efi \
 	fdisk e2fsprogs python3
-IMAGE_TEST_PACKAGES := ovmf openssh-client openssl curl xorriso python3-scapy python3-pytest python3-yaml
+IMAGE_TEST_PACKAGES := $(QEMU_PACKAGES) ovmf openssh-client openssl curl xorriso iproute2 procps python3-scapy \
+	python3-pytest python3-yaml dpdk-dev openvswitch-switch-dpdk
 
 # Tests that need root: they make network namespaces and network devices.
 ROOT_TESTS := binary(netns) | binary(dpdk_vdev) | binary(crash) | binary(prometheus) | binary(operator) | binary(systemd) | binary(loadtest) | (package(vnf) & binary(bench)) | test(/^(dpdk|spreading)::|dpdk_ports/)
@@ -61,7 +63,7 @@ done
 
 # VNF packages are made and judged in a Python environment of its own.
 CSAR_PACKAGES := python3-venv openssl git
-CSAR_TEST_PACKAGES := $(CSAR_PACKAGES) libvirt-clients libxml2-utils
+CSAR_TEST_PACKAGES := $(CSAR_PACKAGES) $(QEMU_PACKAGES) libvirt-clients libxml2-utils iproute2
 CSAR_VENV := $(TARGET_DIR)/csar-venv
 CSAR := env PYTHONPATH=images PYTHONWARNINGS=ignore $(CSAR_VENV)/bin/python -m csar
 VERSION := $(shell sed -nE 's/^version = "(.*)"$$/\1/p' Cargo.toml | head -1)
@@ -199,12 +201,17 @@ csar-test: deps $(CSAR_VENV)/ready ## VNF package, Heat templates, libvirt domai
 
 # The program with DPDK inside: the Debian package and the image need none of Debian's.
 PROGRAM := $(TARGET_DIR)/static/release/lwaftr
+# It is the same wherever it is built: the names of source files in it are not this machine's.
+PLACES := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/lwaftr $(TARGET_DIR)=/lwaftr/target
+comma := ,
 DEB := images/out/lwaftr_$(VERSION)_amd64.deb
 
 .PHONY: package
 package: deps ## lwaftr_VERSION_amd64.deb, in images/out
 	@.ci/need $(PACKAGE_PACKAGES)
-	cargo build --release --features static --bin lwaftr --target-dir $(TARGET_DIR)/static
+	CFLAGS="$(addprefix -ffile-prefix-map=,$(PLACES))" \
+		cargo build --release --features static --bin lwaftr --target-dir $(TARGET_DIR)/static \
+		--config 'build.rustflags = [$(patsubst %,"--remap-path-prefix=%"$(comma),$(PLACES))]'
 	images/package/build.sh $(PROGRAM) images/out
 
 .PHONY: package-test
@@ -219,8 +226,7 @@ image: package ## The VM image with checksum, manifest and SBOM, in images/out
 
 .PHONY: image-test
 image-test: image ## Boot the image in QEMU and send packets through it, half an hour
-	@.ci/need qemu-system-x86
-	@.ci/need $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
+	@.ci/need $(IMAGE_TEST_PACKAGES)
 	$(SUDO) /usr/bin/python3 -m pytest -p no:cacheprovider images/test --image $(IMAGE) --record docs/image-test.md
 
 .PHONY: clean

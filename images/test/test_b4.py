@@ -10,7 +10,8 @@ import pytest
 
 import relay as lab
 from namespace import Namespace
-from vm import Machine, volume
+from seed import volume
+from vm import Machine
 
 # What a Debian B4 needs besides what the image has.
 PACKAGES = ["nftables", "libnftables1", "libnftnl11", "libmnl0", "libjansson4", "libedit2", "libbsd0", "libxtables12"]
@@ -88,8 +89,8 @@ def b4(image, directory, internet):
 
 
 def test_a_subscriber_browses(b4, internet, figure):
-    first = lab.PORT[1]
-    b4.ssh(SET_UP.format(b4=lab.B4[1], br=lab.BR, shared=lab.SHARED, first=first, last=first + 15), seconds=300)
+    first = lab.FIRST.port
+    b4.ssh(SET_UP.format(b4=lab.FIRST.b4, br=lab.BR, shared=lab.SHARED, first=first, last=first + 15), seconds=300)
     # Linux adds a tunnel encapsulation limit to what it sends (RFC 2473), which the relay must accept.
     assert "encaplimit 4" in b4.ssh("ip -6 -d tunnel show softwire"), "not the kernel's default"
     fetch = "import hashlib, urllib.request as u; print(hashlib.sha256(u.urlopen('http://198.51.100.80/file', timeout=60).read()).hexdigest())"

@@ -1,17 +1,16 @@
-"""A mistake in the user data: the machine is reachable, says what is wrong, and can be mended."""
+"""A mistake in the user data, which OpenStack's metadata service serves: the machine is reachable, says
+what is wrong, and can be mended."""
 
 import pytest
 
 import relay as lab
-from relay import Relay
 
 
 @pytest.fixture(scope="module")
 def relay(image, directory):
     toml = lab.config(external="nic:0").replace("mtu = 1540", "mtu = 900")
-    relay = Relay(image, directory, "bad", toml)
+    relay = lab.on_sockets(image, directory, "bad", toml, cloud="OpenStack")
     yield relay.start()
-    print(relay.machine.console()[-3000:])
     relay.stop()
 
 
@@ -24,6 +23,11 @@ def test_the_machine_is_reachable_and_the_journal_says_so_too(relay):
     relay.machine.wait_for_ssh()
     journal = relay.machine.ssh("journalctl --no-pager -u lwaftr-prepare -u lwaftr")
     assert "internal.mtu: 900 is not accepted" in journal
+
+
+def test_the_user_data_came_from_the_metadata_service(relay):
+    assert "DataSourceOpenStack" in relay.machine.ssh("cat /var/lib/cloud/instance/datasource")
+    assert any(path.endswith("/user_data") for path in relay.machine.metadata.asked)
 
 
 def test_the_management_card_is_not_taken(relay):

@@ -9,7 +9,6 @@ import pytest
 from scapy.all import ICMP, ICMPv6EchoReply, Ether
 
 import relay as lab
-from relay import Relay
 from vm import wait_until
 
 API = """
@@ -31,9 +30,8 @@ def relay(image, directory, access):
     key, certificate, _, credentials = access
     files = [("/etc/lwaftr/key.pem", key), ("/etc/lwaftr/cert.pem", certificate),
              ("/etc/lwaftr/credentials", credentials)]
-    relay = Relay(image, directory, "bios", lab.config(extra=API), files=files)
+    relay = lab.on_sockets(image, directory, "bios", lab.config(extra=API), files=files)
     yield relay.start()
-    print(relay.machine.console()[-3000:])
     relay.stop()
 
 
@@ -44,30 +42,22 @@ def test_it_forwards_without_a_hand(relay, figure):
 
 
 def test_cards_have_the_driver_for_a_machine_without_iommu(relay):
-    said = relay.machine.ssh("for card in 0000:00:11.0 0000:00:12.0; do "
-                             "basename $(readlink /sys/bus/pci/devices/$card/driver); done")
-    assert said.split() == ["uio_pci_generic"] * 2
+    assert relay.drivers() == ["uio_pci_generic"] * 2
     assert "hand 0000:00:11.0 to DPDK by uio_pci_generic" in relay.machine.console()
 
 
 def test_encapsulation(relay):
     for size in (0, 1, 18, 1000, 1472):
-        frame, expected = lab.encapsulated(1, secrets.token_bytes(size))
-        relay.internet.send(frame)
-        got = relay.access.expect(lambda raw: raw[12:14] == b"\x86\xdd" and raw[20] == 4)
-        assert got == bytes(expected), f"{size} bytes"
+        relay.encapsulates(lab.FIRST, size)
 
 
 def test_decapsulation(relay):
     for size in (18, 1000, 1472):
-        frame, expected = lab.decapsulated(1, secrets.token_bytes(size))
-        relay.access.send(frame)
-        got = relay.internet.expect(lambda raw: raw[12:14] == b"\x08\x00")
-        assert got == bytes(expected), f"{size} bytes"
+        relay.decapsulates(lab.FIRST, size)
 
 
 def test_hairpin(relay):
-    frame, expected = lab.hairpinned(1, 2, secrets.token_bytes(64))
+    frame, expected = lab.hairpinned(lab.FIRST, lab.SECOND, secrets.token_bytes(64))
     relay.access.send(frame)
     got = relay.access.expect(lambda raw: raw[12:14] == b"\x86\xdd" and raw[20] == 4)
     assert got == bytes(expected)
@@ -99,7 +89,7 @@ def test_a_reload_through_the_management_loses_nothing(relay, figure):
     more = 300
     while more:
         payload = secrets.token_bytes(16)
-        relay.internet.send(lab.encapsulated(1 + len(sent) % 2, payload)[0])
+        relay.internet.send(lab.encapsulated((lab.FIRST, lab.SECOND)[len(sent) % 2], payload)[0])
         sent.append(payload)
         more -= not reloads.is_alive()
         time.sleep(0.005)

@@ -1,13 +1,11 @@
 """Boot by UEFI; cards behind an IOMMU, named by their MAC addresses; the table from a volume."""
 
-import secrets
 from pathlib import Path
 
 import pytest
 
 import relay as lab
-from relay import Relay
-from vm import volume
+from seed import volume
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +16,8 @@ def relay(image, directory):
     (files / "lwaftr.toml").write_text(lab.config(f"mac:{lab.EXTERNAL_MAC}", f"mac:{lab.INTERNAL_MAC}"))
     (files / "softwires.csv").write_text(lab.TABLE)
     drive = volume(Path(directory) / "volume.iso", "LWAFTR", files)
-    relay = Relay(image, directory, "uefi", toml="", uefi=True, iommu=True, volume=drive)
+    relay = lab.on_sockets(image, directory, "uefi", toml="", uefi=True, iommu=True, volume=drive)
     yield relay.start()
-    print(relay.machine.console()[-3000:])
     relay.stop()
 
 
@@ -35,20 +32,14 @@ def test_it_was_uefi(relay):
 
 
 def test_cards_are_behind_the_iommu(relay):
-    said = relay.machine.ssh("for card in 0000:00:11.0 0000:00:12.0; do "
-                             "basename $(readlink /sys/bus/pci/devices/$card/driver); done")
-    assert said.split() == ["vfio-pci"] * 2
+    assert relay.drivers() == ["vfio-pci"] * 2
     # Then the service has no right to see physical addresses.
     assert "cap_sys_admin" not in relay.machine.ssh("systemctl show lwaftr -p CapabilityBoundingSet")
 
 
 def test_packets_both_ways(relay):
-    frame, expected = lab.encapsulated(2, secrets.token_bytes(500))
-    relay.internet.send(frame)
-    assert relay.access.expect(lambda raw: raw == bytes(expected))
-    frame, expected = lab.decapsulated(2, secrets.token_bytes(500))
-    relay.access.send(frame)
-    assert relay.internet.expect(lambda raw: raw == bytes(expected))
+    relay.encapsulates(lab.SECOND, 500)
+    relay.decapsulates(lab.SECOND, 500)
 
 
 def test_the_configuration_came_from_the_volume(relay):

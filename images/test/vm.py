@@ -1,20 +1,24 @@
 """A virtual machine from the image: QEMU without KVM, a management port, data ports, user data."""
 
-import os
 import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-import yaml
+import seed
+
+SCRIPT = Path(__file__).parent.parent / "qemu-system.sh"
+MANAGEMENT_MAC = "52:54:00:00:00:00"
 
 
 class Machine:
     """One machine with its own copy-on-write disk."""
 
-    def __init__(self, image, directory, name, user_data, ports=(), uefi=False, iommu=False,
-                 memory=1024, volume=None):
+    def __init__(self, image, directory, name, user_data, ports=(), uefi=False, iommu=False, memory=1024, volume=None,
+                 cloud="NoCloud", device="", more=()):
+        """Ports are a netdev and a MAC address each. `device` is added to what makes their cards, `more` to
+        all of the command; `cloud` says how the user data comes."""
         self.directory = Path(directory)
         self.name = name
         self.console_file = self.directory / f"{name}.console"
@@ -22,51 +26,65 @@ class Machine:
         self.key = self.directory / "key"
         if not self.key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
-        disk = self.directory / f"{name}.qcow2"
-        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image), str(disk), "4G")
+        self.disk = self.directory / f"{name}.qcow2"
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image), str(self.disk), "4G")
+        self.management = f"user,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.api_port}-:8676"
         self.command = ["qemu-system-x86_64", "-name", name, "-accel", "tcg,thread=multi,tb-size=512",
                         "-cpu", "max", "-smp", "2", "-m", str(memory), "-display", "none", "-no-user-config",
-                        "-serial", f"file:{self.console_file}", "-monitor", "none"]
+                        "-serial", "stdio", "-monitor", "none"]
         self.command += ["-machine", "q35", "-object", "rng-random,id=rng,filename=/dev/urandom",
                          "-device", "virtio-rng-pci,rng=rng"]
-        offload = ""
         if iommu:
             self.command += ["-device", "intel-iommu,intremap=on,device-iotlb=on"]
-            offload = ",iommu_platform=on,ats=on,disable-legacy=on"
+            device += ",iommu_platform=on,ats=on,disable-legacy=on"
         if uefi:
             variables = self.directory / f"{name}.vars"
             shutil.copy("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
             firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd"
             self.command += ["-drive", f"if=pflash,format=raw,readonly=on,file={firmware}",
                              "-drive", f"if=pflash,format=raw,file={variables}"]
-        seed = self._seed(user_data)
-        self.command += ["-drive", f"if=virtio,format=qcow2,file={disk}",
-                         "-drive", f"if=virtio,format=raw,readonly=on,file={seed}"]
+        self.command += ["-drive", f"if=virtio,format=qcow2,file={self.disk}"]
+        self._cloud(cloud, user_data, [MANAGEMENT_MAC, *(mac for _, mac in ports)])
         if volume:
             self.command += ["-drive", f"if=virtio,format=raw,readonly=on,file={volume}"]
-        forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.api_port}-:8676"
-        self.command += ["-netdev", f"user,id=management,{forward}",
-                         "-device", "virtio-net-pci,netdev=management,addr=0x10,romfile="]
+        self.command += ["-netdev", f"{self.management},id=management",
+                         "-device", f"virtio-net-pci,netdev=management,mac={MANAGEMENT_MAC},addr=0x10,romfile="]
         for number, (netdev, mac) in enumerate(ports):
             self.command += ["-netdev", netdev, "-device",
                              f"virtio-net-pci,netdev={netdev_id(netdev)},mac={mac},"
-                             f"addr={0x11 + number:#x},romfile={offload}"]
+                             f"addr={0x11 + number:#x},romfile={device}"]
+        self.command += more
         self.process = None
         self.started = None
 
-    def _seed(self, user_data):
-        """A NoCloud seed; `user_data` is added to what lets us in."""
-        place = self.directory / f"{self.name}.seed"
-        place.mkdir()
-        public = self.key.with_suffix(".pub").read_text().strip()
-        cloud_config = {"ssh_authorized_keys": [public], **user_data}
-        (place / "user-data").write_text("#cloud-config\n" + yaml.safe_dump(cloud_config))
-        (place / "meta-data").write_text(f"instance-id: {self.name}\nlocal-hostname: {self.name}\n")
-        return volume(self.directory / f"{self.name}.iso", "CIDATA", place)
+    def _cloud(self, cloud, user_data, cards):
+        """Has the user data come, with the key that lets us in."""
+        key = self.key.with_suffix(".pub").read_text().strip()
+        self.metadata = self.seed = None
+        if cloud == "NoCloud":
+            self.seed = seed.no_cloud(self.directory, self.name, key, user_data)
+        else:
+            files = seed.openstack(self.name, key, user_data, cards)
+            if cloud == "ConfigDrive":
+                self.seed = seed.config_drive(self.directory, self.name, files)
+            else:
+                self.metadata = seed.MetadataService(files)
+                self.management += f",{self.metadata.network()}"
+            self.command += ["-smbios", "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova"]
+        if self.seed:
+            self.command += ["-drive", f"if=virtio,format=raw,readonly=on,file={self.seed}"]
+
+    def by_script(self, environment):
+        """The same disks and management, but the machine that images/qemu-system.sh makes."""
+        words = {"ACCEL": "tcg", "MANAGEMENT": self.management, **environment}
+        self.command = ["env", *(f"{name}={value}" for name, value in words.items()), SCRIPT, self.disk, self.seed]
+        return self
 
     def start(self):
         """Switches it on."""
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        with open(self.console_file, "w") as console:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=console,
+                                            stderr=subprocess.PIPE)
         self.started = time.monotonic()
         time.sleep(1)
         if self.process.poll() is not None:
@@ -78,6 +96,9 @@ class Machine:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.metadata:
+            self.metadata.close()
+            self.metadata = None
 
     def console(self):
         """What the serial console has shown so far."""
@@ -115,12 +136,6 @@ class Machine:
                 "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=20", "debian@127.0.0.1"]
 
 
-def volume(path, label, directory):
-    """A volume with a directory's files."""
-    run("xorriso", "-as", "mkisofs", "-quiet", "-J", "-r", "-V", label, "-o", str(path), str(directory))
-    return path
-
-
 def wait_until(true, seconds, what):
     end = time.monotonic() + seconds
     while not true():
@@ -144,5 +159,3 @@ def run(*command):
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout
-
-

@@ -11,6 +11,8 @@ import time
 
 from scapy.all import ARP, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, Ether, IPv6
 
+from vm import run, wait_until
+
 
 class Host:
     """A router next to the relay. It resolves as routers do; all else that comes is kept, in order."""
@@ -91,3 +93,23 @@ class Host:
                     src=self.ipv6, dst=frame[IPv6].src, hlim=255) / ICMPv6ND_NA(
                     tgt=self.ipv6, R=1, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr=self.mac)
         return None
+
+
+class TapHost(Host):
+    """A host on a tap that a switch or QEMU has made, instead of on a QEMU socket."""
+
+    def __init__(self, interface, mac, ipv4=None, ipv6=None):
+        self.interface = interface
+        wait_until(lambda: os.path.exists(f"/sys/class/net/{interface}"), 60, f"tap {interface}")
+        run("sysctl", "-q", "-w", f"net.ipv6.conf.{interface}.disable_ipv6=1")
+        run("ip", "link", "set", interface, "up")
+        one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        one.bind((interface, 0))
+        one.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
+        self.attach(one, mac, ipv4, ipv6)
+
+    def send(self, frame):
+        self.socket.send(bytes(frame))
+
+    def close(self):
+        self.socket.close()

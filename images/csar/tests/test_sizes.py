@@ -12,6 +12,7 @@ from csar import flavours
 
 SIZES = {size.name: size for size in flavours.read()}
 MIB = 1 << 20
+GUIDE = (ROOT / "docs/nfv.md").read_text()
 
 # The system, cloud-init, the relay's own code and what it keeps besides the table, in MiB.
 SYSTEM = 768
@@ -38,6 +39,8 @@ def test_buffers_fit_into_the_guests_hugepages(name: str, program: Path, tmp_pat
     buffers = int(re.search(r"buffers .*: (\d+) MiB, in hugepages", done.stdout)[1])
     assert 0 < buffers <= size.hugepages
     assert size.hugepages % 1024 == 0
+    workers = "1 worker" if size.workers == 1 else f"{size.workers} workers"
+    assert f"{buffers} MiB for {workers}" in GUIDE
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -46,6 +49,25 @@ def test_the_table_fits_into_the_rest_of_the_memory(name: str) -> None:
     # While a reload replaces it, there are two.
     each = 2 * (SCATTERED + COUNTED * size.workers)
     assert size.softwires * each / MIB + size.hugepages + SYSTEM + FRAGMENTS <= size.memory
+
+
+def test_the_guide_states_these_figures() -> None:
+    for size in SIZES.values():
+        row = [
+            size.name,
+            f"{size.vcpus}",
+            f"{size.workers}",
+            f"{size.memory // 1024} GiB",
+            f"{size.disk} GiB",
+            f"{size.softwires // 10**6} million",
+        ]
+        assert f"| {' | '.join(row)} |" in GUIDE
+        last = size.vcpus - 1
+        assert f"`[{', '.join(map(str, range(1, last + 1)))}]`" in GUIDE.replace("workers.cpus = ", "")
+    assert f"up to {SCATTERED} MB where each is alone" in GUIDE
+    assert f"{COUNTED} MB more for each worker" in GUIDE
+    assert f"`fragments.bytes`, {FRAGMENTS} MiB" in GUIDE
+    assert f"| the system | {SYSTEM} MiB" in GUIDE
 
 
 def test_sizes_grow_and_leave_a_cpu_for_the_rest() -> None:
