@@ -27,6 +27,12 @@ root=$work/root
 step() { echo "$(date +%T) $*"; }
 lines() { grep -v '^#' "$1"; }
 
+# Files of our own, whoever has checked them out, and when.
+cp -r "$here/rootfs" "$work/rootfs"
+chown -R root:root "$work/rootfs"
+chmod -R u=rwX,go=rX "$work/rootfs"
+find "$work/rootfs" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+
 step "Debian and the package"
 excluded=(--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*'
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright')
@@ -39,13 +45,12 @@ needed=$(dpkg-deb --field "$package" Depends | tr ',' '\n' | awk '{ print $1 }')
 mmdebstrap --quiet --variant=minbase --include="$(lines "$here/packages" | paste -sd,)" \
     --include="$(echo "$needed" | paste -sd,)" \
     --aptopt='APT::Install-Recommends "false"' "${excluded[@]}" \
-    --essential-hook="copy-in $here/rootfs/etc/initramfs-tools /etc" \
-    --customize-hook="copy-in $here/rootfs/etc /" \
+    --essential-hook="copy-in $work/rootfs/etc/initramfs-tools /etc" \
+    --customize-hook="copy-in $work/rootfs/etc /" \
     --customize-hook="upload $package /tmp/lwaftr.deb" \
     --customize-hook='chroot "$1" dpkg --install /tmp/lwaftr.deb >/dev/null' \
     --customize-hook="$here/customize.sh \"\$1\"" \
     bookworm "$root"
-chown -R --no-dereference root:root "$root/etc/cloud" "$root/etc/initramfs-tools"
 
 step "The boot partition"
 boot=$work/esp.img

@@ -19,6 +19,11 @@ if cut -d: -f2 "$root/etc/shadow" | grep -v '^[*!]*$'; then
     exit 1
 fi
 
+if find "$root" -xdev -uid +999 | grep .; then
+    echo "these belong to somebody whom the image does not have" >&2
+    exit 1
+fi
+
 # Not needed, and not the same twice.
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/cache/debconf/*-old \
     "$root"/var/cache/ldconfig/* "$root"/var/log/* "$root"/tmp/* "$root"/var/lib/dpkg/*-old \

@@ -50,29 +50,22 @@ def pytest_runtest_logreport(report):
 def pytest_sessionfinish(session):
     record = session.config.getoption("--record")
     if record and results:
-        image = Path(session.config.getoption("--image"))
-        Path(record).write_text(text(Path(record), image))
+        Path(record).write_text(text(Path(session.config.getoption("--image"))))
 
 
-def text(record, image):
-    """The record with these results in place of older ones of the same tests and figures."""
+def text(image):
     manifest = json.loads(image.with_suffix(".manifest.json").read_text())
     now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"
-    ran = f"{now} UTC | {manifest['commit'][:12]}"
-    tests = {f"`{name}`": f"{outcome} | {seconds:.0f} | {ran}" for name, (outcome, seconds) in results.items()}
-    measured = {what: f"{value} | {ran}" for what, value in figures.items()}
-    old = record.read_text().splitlines() if record.exists() else []
-    rows = [line.strip("| ").split(" | ", 1) for line in old if line.startswith("| ") and line.count("|") in (5, 6)]
-    rows = [row for row in rows if row[0] not in ("test", "measured", "---")]
-    tests = {name: rest for name, rest in rows if name.startswith("`")} | tests
-    measured = {what: rest for what, rest in rows if not what.startswith("`")} | measured
     return "\n".join([
-        "# The last run of each test of the image", "",
-        "Written by `make image-test` itself; [nfv.md](nfv.md) says what the tests are about. The machine: QEMU without",
-        f"KVM (TCG), 2 virtual CPUs on {os.cpu_count()} shared ones, so that times are many times those of a real machine. The "
-        "last image:", f"{image.name}, {image.stat().st_size / 1e6:.0f} MB. The commit is the one that the image was built from.", "",
-        "| measured | | when | commit |", "| --- | --- | --- | --- |",
-        *(f"| {what} | {rest} |" for what, rest in measured.items()), "",
-        "| test | result | seconds | when | commit |", "| --- | --- | --- | --- | --- |",
-        *(f"| {name} | {rest} |" for name, rest in sorted(tests.items())),
+        "# The last run of the tests of the image", "",
+        "Written by `make image-test`; [nfv.md](nfv.md) says what the tests are about.", "",
+        f"- The end: {now} UTC, {sum(outcome == 'passed' for outcome, _ in results.values())} of {len(results)} passed.",
+        f"- The image: {image.name} of commit {manifest['commit'][:12]}, {manifest['bytes'] / 1e6:.0f} MB, with the relay "
+        f"{manifest['lwaftr']}, DPDK {manifest['dpdk']}, {manifest['kernel']}.",
+        f"- The machine: QEMU without KVM (TCG), on {os.cpu_count()} CPUs, with a load of {os.getloadavg()[2]:.0f} in the last "
+        "quarter of an hour: times are many times those of a real machine.", "",
+        "| measured | |", "| --- | --- |",
+        *(f"| {what} | {value} |" for what, value in figures.items()), "",
+        "| test | result | seconds |", "| --- | --- | --- |",
+        *(f"| `{name}` | {outcome} | {seconds:.0f} |" for name, (outcome, seconds) in results.items()),
     ]) + "\n"

@@ -15,8 +15,10 @@ HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
 
 
 class Testpmd:
-    """A port for the machine and a tap, frames from each to the other; twice."""
+    """A port for the machine and a tap, frames from each to the other; twice. However many queue pairs the
+    machine is offered, frames go to the first: testpmd does not know which ones the machine uses."""
 
+    __test__ = False
     name, machine_listens = "testpmd", False
 
     def __init__(self, directory, queues):
@@ -31,7 +33,7 @@ class Testpmd:
         self.process = subprocess.Popen(
             ["dpdk-testpmd", "--lcores=0@(0-1),1@(0-1)", "--no-pci", "--file-prefix=lwi-testpmd", "--in-memory",
              "--single-file-segments", *devices, "--", "--auto-start", "--forward-mode=io", "--port-topology=paired",
-             f"--rxq={queues}", f"--txq={queues}", "--total-num-mbufs=8192", "--stats-period=10"],
+             "--total-num-mbufs=8192", "--stats-period=10"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         wait_until(lambda: all(os.path.exists(path) for path in self.sockets), 60, "testpmd's sockets")
 
@@ -41,11 +43,12 @@ class Testpmd:
 
 
 class OpenVswitch:
-    """Two bridges of the userspace datapath, each with a port for the machine and a tap."""
+    """Two bridges of the userspace datapath, each with a port for the machine and a tap. It uses those of a
+    port's queue pairs that the machine has enabled."""
 
     name, machine_listens = "Open vSwitch", True
 
-    def __init__(self, directory, queues):
+    def __init__(self, directory, _queues):
         self.place = Path(directory) / "ovs"
         self.place.mkdir()
         self.environment = {**os.environ, "OVS_RUNDIR": str(self.place), "OVS_LOGDIR": str(self.place),
@@ -69,7 +72,7 @@ class OpenVswitch:
             path = f"{self.place}/{port}"
             # The machine is the server: a switch that is restarted finds it again.
             self._vsctl("add-port", bridge, port, "--", "set", "Interface", port, "type=dpdkvhostuserclient",
-                        f"options:vhost-server-path={path}", f"options:n_rxq={queues}")
+                        f"options:vhost-server-path={path}")
             self._vsctl("add-port", bridge, tap, "--", "set", "Interface", tap, "type=tap")
             self.sockets.append(path)
 
@@ -125,7 +128,7 @@ def relay(request, image, directory, hugepages):
         access = TapHost(switch.taps[1], "02:00:00:00:00:02", ipv6="2001:db8:0:1::1")
         machine = guest(image, place, f"guest{queues}", switch.sockets, queues, kind.machine_listens)
         relay = lab.Relay(machine, internet, access)
-        relay.switch, relay.name = switch, f"{kind.name}, {queues} queue pair{'s' * (queues > 1)}"
+        relay.queues, relay.name = queues, f"{kind.name}, {queues} queue pair{'s' * (queues > 1)}"
         yield relay.start()
         relay.stop()
     finally:
@@ -143,3 +146,16 @@ def test_packets_through_a_dpdk_switch(relay, figure):
 def test_the_user_data_came_from_the_config_drive(relay):
     relay.machine.wait_for_ssh()
     assert "DataSourceConfigDrive" in relay.machine.ssh("cat /var/lib/cloud/instance/datasource")
+
+
+def test_more_workers_are_refused_with_the_reason(relay):
+    """F7: a vSwitch spreads by ports too, or the port has no more queues; the machine stays reachable."""
+    machine = relay.machine
+    machine.copy(lab.config(extra="[workers]\ncpus = [0, 1]\n"), "/etc/lwaftr/lwaftr.toml")
+    machine.ssh("sudo systemctl restart lwaftr", check=False, seconds=300)
+    reason = "net_virtio can have 1 to 1" if relay.queues == 1 else \
+        "all fragments of a packet must meet one worker, and it cannot hash IPv4 and IPv6 addresses without ports"
+    assert reason in machine.ssh("sudo journalctl --no-pager -o cat -u lwaftr")
+    machine.copy(lab.config(), "/etc/lwaftr/lwaftr.toml")
+    machine.ssh("sudo systemctl reset-failed lwaftr; sudo systemctl restart lwaftr", seconds=300)
+    relay.wait_until_it_forwards(120)
