@@ -12,6 +12,7 @@ use crate::wire::icmpv6::{self, Icmpv6};
 use crate::wire::ipv6::Ipv6;
 use crate::wire::mld::{self, Query};
 use crate::wire::ndp::{self, Neighbour};
+use crate::wire::protocol;
 
 impl<P: FramePool> Relay<P> {
     /// N2 and N4: ICMPv6 to us, or to a group. `place` is the packet, `message` its ICMPv6.
@@ -44,7 +45,11 @@ impl<P: FramePool> Relay<P> {
         };
         match icmp.kind() {
             icmpv6::NEIGHBOUR_SOLICITATION | icmpv6::NEIGHBOUR_ADVERTISEMENT => {
-                let neighbour = (hop_limit == ndp::HOP_LIMIT)
+                // Nobody solicits or advertises in fragments (RFC 6980 section 5).
+                let in_fragment = packet
+                    .upper_unchecked()
+                    .is_ok_and(|upper| upper.protocol == protocol::FRAGMENT);
+                let neighbour = (hop_limit == ndp::HOP_LIMIT && !in_fragment)
                     .then(|| Neighbour::parse(icmp.message()))
                     .flatten();
                 let Some(neighbour) = neighbour else { return DropReason::NdpMalformed.into() };

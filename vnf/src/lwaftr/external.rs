@@ -232,7 +232,7 @@ impl<P: FramePool> Relay<P> {
         Ok(())
     }
 
-    /// Everything after the lookup: E7, I2, E6, E8, N3, E3, Q1.
+    /// Everything after the lookup: E7, I2, E6, E8, E3, Q1, N3.
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn enter_tunnel<F: Frame>(
         &mut self,
@@ -262,28 +262,30 @@ impl<P: FramePool> Relay<P> {
             self.icmpv4_error(cx, Icmpv4Error::TooBig(ahead), &packet, to.path(bytes));
             return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::Internal).ok_or(Verdict::Wait(Side::Internal))?;
         let br = cx.br_addresses.get(usize::from(ends.br)).map_or(0, |&br| br.into());
         let tos = to.tos.unwrap_or(packet.tos());
         let outer = rewrite::outer(policy, br, ends.b4, to.place.len, tos, flow_hash(&packet));
         let most_segment = cx.snapshot.most_segment;
-        Changes { decrement_ttl: true, tos: to.tos, most_segment }.make(frame, to.place);
-        let filters = &cx.snapshot.settings.filters;
+        let changes = Changes { decrement_ttl: true, tos: to.tos, most_segment };
+        let next_hop = cx.to_next_hop(Side::Internal);
+        if (is_too_big || next_hop.is_none())
+            && !self.would_let_out(cx, Side::Internal, &packet, changes, Some(&outer))
+        {
+            return Err(DropReason::FilterEgress.into());
+        }
+        let ethernet = next_hop.ok_or(Verdict::Wait(Side::Internal))?;
+        changes.make(frame, to.place);
         if is_too_big {
-            let mut place = to.place;
-            if filters.egress[Side::Internal.index()].is_some() {
-                place = leaving_whole(cx, frame, place, ethernet, &outer)?;
-            }
             if policy.fragment == Fragment::Outer || dont_fragment {
-                return Ok(self.fragment_outer(frame, place, ethernet, &outer, mtu.into())?);
+                return Ok(self.fragment_outer(frame, to.place, ethernet, &outer, mtu.into())?);
             }
-            return Ok(self.fragment_into_tunnel(frame, place, ethernet, &outer, mtu.into())?);
+            return Ok(self.fragment_into_tunnel(frame, to.place, ethernet, &outer, mtu.into())?);
         }
         if !rewrite::encapsulate(frame, to.place, ethernet, &outer) {
             return Err(DropReason::NoBuffer.into());
         }
         let packet = frame.bytes().get(ethernet.header_len()..).unwrap_or_default();
-        if !filters.lets_out(Side::Internal, packet) {
+        if !cx.snapshot.settings.filters.lets_out(Side::Internal, packet) {
             return Err(DropReason::FilterEgress.into());
         }
         Ok(())
@@ -329,27 +331,6 @@ impl<P: FramePool> Relay<P> {
             DropReason::NoSoftwire
         }
     }
-}
-
-/// Asks the egress filter about a packet that will be cut, as it would leave if it were not (Q1).
-/// Where the inner packet is afterwards.
-#[cold]
-#[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
-fn leaving_whole<F: Frame>(
-    cx: &Context<'_>,
-    frame: &mut F,
-    inner: Place,
-    ethernet: &Template,
-    outer: &Outer,
-) -> Result<Place, DropReason> {
-    if !rewrite::encapsulate(frame, inner, ethernet, outer) {
-        return Err(DropReason::NoBuffer);
-    }
-    let packet = frame.bytes().get(ethernet.header_len()..).unwrap_or_default();
-    if !cx.snapshot.settings.filters.lets_out(Side::Internal, packet) {
-        return Err(DropReason::FilterEgress);
-    }
-    Ok(Place { start: ethernet.header_len() + ipv6::HEADER, len: inner.len })
 }
 
 /// P3, but for the header itself.

@@ -34,13 +34,15 @@ pub(super) struct FromB4 {
     pub(super) inner: Place,
     /// Why it is dropped should it have no port and its source be shared.
     pub(super) without_port: DropReason,
+    /// Whether the fragments that it came in, if any, can all have had one ECN (RFC 3168 section 5.3).
+    pub(super) marks_agree: bool,
 }
 
 impl FromB4 {
     /// The same packet on its way to another B4.
     #[inline(always)]
     fn hairpin(&self, tos: Option<u8>) -> ToB4 {
-        let Self { outer, inner, without_port } = *self;
+        let Self { outer, inner, without_port, .. } = *self;
         ToB4 { outer: Some(outer), place: inner, without_port, tos }
     }
 }
@@ -49,7 +51,7 @@ impl FromB4 {
 impl Default for FromB4 {
     fn default() -> Self {
         let without_port = DropReason::PortLessProtocol;
-        Self { outer: 0, inner: Place::default(), without_port }
+        Self { outer: 0, inner: Place::default(), without_port, marks_agree: true }
     }
 }
 
@@ -91,7 +93,7 @@ impl<P: FramePool> Relay<P> {
         let received = frame.bytes().len() as u32;
         let stop = match self.classify_internal(cx, &mut frame) {
             Ok(Classified::Packet(outer, inner, Lookup { key, without_port })) => {
-                let packet = FromB4 { outer, inner, without_port };
+                let packet = FromB4 { outer, inner, without_port, marks_agree: true };
                 return waiting.push(frame, packet, key);
             }
             Ok(Classified::Waits) => return,
@@ -192,7 +194,7 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1. A packet for another B4 is
+    /// Everything after the lookup: D2, the rest of D3, D7, D4, D6, D5, Q1, N3. A packet for another B4 is
     /// given back, to be looked up.
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn leave_tunnel<F: Frame>(
@@ -224,6 +226,7 @@ impl<P: FramePool> Relay<P> {
             check_addresses(snapshot, &packet)?;
         }
         let tos = rewrite::decapsulated_tos(policy, packet.tos(), outer.traffic_class())
+            .filter(|_| from.marks_agree)
             .ok_or(DropReason::EcnMismatch)?;
         if !is_ordinary && snapshot.is_own_ipv4(packet.destination()) {
             return Err(self.answer_tunnelled(cx, frame, from.inner, b4, br));
@@ -254,9 +257,13 @@ impl<P: FramePool> Relay<P> {
             self.icmpv4_error(cx, Icmpv4Error::TooBig(mtu), &packet, path());
             return Err(DropReason::TooBig.into());
         }
-        let ethernet = cx.to_next_hop(Side::External).ok_or(Verdict::Wait(Side::External))?;
-        let most_segment = snapshot.most_segment;
-        Changes { decrement_ttl, tos, most_segment }.make(frame, from.inner);
+        let changes = Changes { decrement_ttl, tos, most_segment: snapshot.most_segment };
+        let next_hop = cx.to_next_hop(Side::External);
+        if next_hop.is_none() && !self.would_let_out(cx, Side::External, &packet, changes, None) {
+            return Err(DropReason::FilterEgress.into());
+        }
+        let ethernet = next_hop.ok_or(Verdict::Wait(Side::External))?;
+        changes.make(frame, from.inner);
         let packet = frame.bytes().get(from.inner.start..from.inner.end()).unwrap_or_default();
         if !snapshot.settings.filters.lets_out(Side::External, packet) {
             return Err(DropReason::FilterEgress.into());

@@ -21,6 +21,7 @@
 //! | `mld` | routers that ask which groups we listen to (N2) |
 //! | `errors` | ICMP errors of our own (I5, I6) |
 //! | `tunnel_errors` | what others say of our tunnel packets (I4, M1) |
+//! | `egress` | whether what cannot leave yet would be let out (Q1, E0) |
 //! | `held` | what waits for a next hop (N3) |
 //! | `neighbours` | the next hops' MAC addresses (N3) |
 //! | `own_addresses`, `groups` | what was said of our addresses, and who else has them (N1, N2) |
@@ -38,6 +39,7 @@ mod arp;
 mod context;
 mod drops;
 mod echo;
+mod egress;
 mod errors;
 mod external;
 mod fragment;

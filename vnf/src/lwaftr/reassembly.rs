@@ -84,34 +84,34 @@ impl<P: FramePool> Relay<P> {
         match self.pool.frame(len.min(LARGE_ROOM.into())) {
             None => self.count_drop(Side::Internal, DropReason::NoBuffer, &packet, len),
             Some(carrier) => {
-                let judged = if whole.marks_agree {
-                    self.judge_assembled(cx, &mut packet, start)
-                } else {
-                    Err(DropReason::EcnMismatch.into())
-                };
+                let judged = self.judge_assembled(cx, &mut packet, start, whole.marks_agree);
                 self.carry_out_assembled(cx, carrier, &packet, judged, received);
             }
         }
         self.assembled = packet;
     }
 
-    /// From F1 on, the way of any packet from a B4.
+    /// From F1 on, the way of any packet from a B4. Only tunnelled packets are for us.
     fn judge_assembled(
         &mut self,
         cx: &Context<'_>,
         frame: &mut RoomyFrame,
         start: usize,
+        marks_agree: bool,
     ) -> Result<Verdict, Stop> {
-        let payload = Place {
-            start: start + ipv6::HEADER,
-            len: frame.bytes().len().saturating_sub(start + ipv6::HEADER),
-        };
-        let next_header = Ipv6::parse(frame.bytes().get(start..).unwrap_or_default())
-            .map_err(DropReason::from)?
-            .next_header();
-        let upper = self.behind_fragments(cx, frame, start, next_header, payload)?;
-        let (inner, Lookup { key, without_port }) = self.classify_inner(cx, frame, start, upper)?;
-        let from = FromB4 { outer: start as u16, inner, without_port };
+        let bytes = frame.bytes().get(start..).unwrap_or_default();
+        let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
+        let data = packet.payload();
+        let behind = ipv6::upper_of_fragments(packet.next_header(), data, ipv6::HEADER);
+        let upper = self.known(cx, &packet, bytes, behind, station(frame.bytes()))?;
+        if upper.protocol != protocol::IPV4 {
+            return Err(DropReason::UnsupportedProtocol.into());
+        }
+        let len = upper.payload.len();
+        let payload = Place { start: start + ipv6::HEADER + data.len() - len, len };
+        let (inner, Lookup { key, without_port }) =
+            self.classify_inner(cx, frame, start, payload)?;
+        let from = FromB4 { outer: start as u16, inner, without_port, marks_agree };
         let (table, worker) = (&cx.snapshot.table, self.worker);
         let slot = table.locate(key);
         let hairpin = self.leave_tunnel(cx, frame, &from, slot)?;
@@ -124,34 +124,6 @@ impl<P: FramePool> Relay<P> {
         self.enter_tunnel(cx, frame, &hairpin, slot)?;
         table.count(worker, slot, Direction::ToB4, inner.len);
         Ok(Verdict::Hairpin)
-    }
-
-    /// Where the inner packet is in a packet that was in fragments, or could have been: what these
-    /// carried starts with `next_header` and is at `payload`. Only tunnelled packets are for us.
-    #[cold]
-    pub(super) fn behind_fragments(
-        &mut self,
-        cx: &Context<'_>,
-        frame: &impl Frame,
-        start: usize,
-        next_header: u8,
-        payload: Place,
-    ) -> Result<Place, Stop> {
-        let bytes = frame.bytes().get(start..).unwrap_or_default();
-        let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
-        let data = frame.bytes().get(payload.start..payload.end()).unwrap_or_default();
-        let upper = ipv6::upper_of_fragments(next_header, data, payload.start - start).map_err(
-            |malformed| {
-                let station = station(frame.bytes());
-                self.report_option(cx, &packet, bytes, malformed, station);
-                DropReason::from(malformed)
-            },
-        )?;
-        if upper.protocol != protocol::IPV4 {
-            return Err(DropReason::UnsupportedProtocol.into());
-        }
-        let len = upper.payload.len();
-        Ok(Place { start: payload.end() - len, len })
     }
 
     /// Puts what is left of an assembled packet into a buffer if it goes anywhere.

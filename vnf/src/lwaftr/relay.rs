@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::drops::{Drops, Exemplified};
+use super::egress::Trial;
 use super::fragment::Identifications;
 use super::fragment_ports::FragmentPorts;
 use super::held::Held;
@@ -57,6 +58,8 @@ pub struct Relay<P: FramePool> {
     pub(super) packets: Packets,
     /// One of them that is whole, for a moment.
     pub(super) assembled: RoomyFrame,
+    /// Where the egress filter is shown what cannot leave yet.
+    pub(super) trial: Trial,
     /// What IPv4 fragments are told apart by.
     pub(super) ports: FragmentPorts<P::Frame>,
     pub(super) exemplified: Exemplified,
@@ -84,6 +87,7 @@ impl<P: FramePool> Relay<P> {
             workers: parts.workers.max(1),
             packets: Packets::new(),
             assembled: RoomyFrame::default(),
+            trial: Trial::new(),
             ports: FragmentPorts::new(),
             exemplified: Exemplified::default(),
             queries: Queries::new(parts.seed),

@@ -73,9 +73,14 @@ impl Changes {
     #[inline(always)]
     #[cfg_attr(lwaftr_no_panic, no_panic::no_panic)]
     pub(super) fn make<F: Frame>(self, frame: &mut F, place: Place) {
-        let Some(packet) = frame.bytes_mut().get_mut(place.start..place.end()) else {
-            return;
-        };
+        if let Some(packet) = frame.bytes_mut().get_mut(place.start..place.end()) {
+            self.make_in(packet);
+        }
+    }
+
+    /// Makes them in this packet.
+    #[inline(always)]
+    pub(super) fn make_in(self, packet: &mut [u8]) {
         if self.decrement_ttl {
             ipv4::decrement_ttl(packet);
         }

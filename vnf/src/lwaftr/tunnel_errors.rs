@@ -30,6 +30,8 @@ impl<P: FramePool> Relay<P> {
         let (outer, inner, slot) = ours(cx, icmp.body())
             .filter(|(outer, ..)| outer.source() == destination)
             .ok_or(DropReason::Icmpv6Embedded)?;
+        // An echo reply or an error of our own: there is nobody to tell.
+        let tells = !cx.snapshot.is_own_ipv4(inner.source());
         let error = match (icmp.kind(), icmp.code()) {
             (icmpv6::PACKET_TOO_BIG, 0) => {
                 let mtu = icmp.last_word();
@@ -53,7 +55,9 @@ impl<P: FramePool> Relay<P> {
             }
             _ => return Err(DropReason::Icmpv6Embedded),
         };
-        self.icmpv4_error(cx, error, &inner, path_to_source(cx, &inner));
+        if tells {
+            self.icmpv4_error(cx, error, &inner, path_to_source(cx, &inner));
+        }
         Ok(())
     }
 }
@@ -71,8 +75,10 @@ fn ours<'a>(cx: &Context<'_>, body: &'a [u8]) -> Option<(Ipv6<'a>, Ipv4<'a>, Slo
         _ => return None,
     };
     let inner = Ipv4::parse_embedded(payload).ok()?;
-    // We would not have let it in, and must not send an error to such a source (I5).
-    check_addresses(cx.snapshot, &inner).ok()?;
+    // Nothing else was let in or made here, and to such a source no error may go (I5).
+    if !matches!(check_addresses(cx.snapshot, &inner), Ok(()) | Err(DropReason::Ipv4SourceIsOurs)) {
+        return None;
+    }
     let table = &cx.snapshot.table;
     let slot = table.locate(Lookup::of_quoted(&inner, End::Destination).key);
     let ends = table.endpoints(slot)?;

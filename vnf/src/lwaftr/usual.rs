@@ -139,7 +139,7 @@ impl<'a> Way<'a> {
         FromB4 {
             outer: self.outer_packet().unwrap_or_default(),
             inner: self.place(frame),
-            without_port: DropReason::PortLessProtocol,
+            ..FromB4::default()
         }
     }
 

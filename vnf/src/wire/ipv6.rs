@@ -169,11 +169,11 @@ fn walk(mut at: Upper<'_>, check_from: Option<usize>) -> Result<Upper<'_>, Malfo
         }
         let &[next, units, ..] = at.payload else { return Err(Malformed::Truncated) };
         let len = (usize::from(units) + 1) * 8;
+        let (header, rest) = at.payload.split_at_checked(len).ok_or(Malformed::Truncated)?;
         walked += len;
         if walked > CHAIN_BYTES {
             break;
         }
-        let (header, rest) = at.payload.split_at_checked(len).ok_or(Malformed::Truncated)?;
         if let Some(from) = check_from {
             if kind == protocol::ROUTING {
                 check_routing(header)?;
@@ -396,6 +396,8 @@ mod tests {
         assert_eq!(upper(60, &chain), Err(Malformed::ChainTooLong));
         assert_eq!(upper(60, &[&[4, 31], &[0; 254][..]].concat()), Ok((4, 0)));
         assert_eq!(upper(60, &[&[4, 32], &[0; 262][..]].concat()), Err(Malformed::ChainTooLong));
+        // What claims more than is there is that first of all.
+        assert_eq!(upper(60, &[&[4, 32], &[0; 261][..]].concat()), Err(Malformed::Truncated));
         assert_eq!(
             upper(60, &[0, 0, 1, 4, 0, 0, 0, 0, 4, 0, 1, 4, 0, 0, 0, 0]),
             Err(Malformed::ChainTooLong)

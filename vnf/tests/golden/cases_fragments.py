@@ -1,7 +1,8 @@
 """Fragments that arrive: F1 (put together), F2 and F3 (told apart by their first), F4 (refused)."""
 
 from scapy.layers.inet import ICMP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6TimeExceeded, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment
+from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6TimeExceeded, IPv6,
+                                 IPv6ExtHdrFragment)
 from scapy.packet import Raw
 
 from case import INTERNAL as INTERNAL_SIDE, case
@@ -157,9 +158,16 @@ def not_tunnelled(c):
     for piece in pieces6(request, [200], nh=58):
         c.from_b4(piece).absorbed()
     c.reassembled(IPv6(src=B4_12, dst=BR1, nh=58) / Raw(request)).dropped("unsupported-protocol")
-    c.from_b4(pieces6(request, [], nh=58)[0]).dropped("unsupported-protocol")
     c.from_b4(pieces6(sized(900), [200], dst="2001:db8:1::1")[0]).dropped("unsupported-protocol")
     c.from_b4(pieces6(sized(900), [200], dst="2001:db8:7::1")[0]).dropped("not-for-us")
+
+
+@case("F1 N4", "A fragment that is all of a packet is the packet: echo is answered (RFC 6946)")
+def atomic_echo(c):
+    for ours in (BR1, "2001:db8:1::1"):
+        request = bytes(IPv6(src=B4_12, dst=ours) / ICMPv6EchoRequest(id=1, data=b"x" * 600))[40:]
+        reply = IPv6(src=ours, dst=B4_12, hlim=64) / ICMPv6EchoReply(id=1, data=b"x" * 600)
+        c.from_b4(pieces6(request, [], nh=58, dst=ours)[0]).answered(reply)
 
 
 @case("F1", "Fragments that are none: nothing in them, odd in the middle, beyond 65535 bytes")

@@ -338,10 +338,19 @@ def other_inner(c):
 
 @case("I4 P3 I5", "An inner source that we would not have let in, and must not send errors to")
 def martian_source(c):
-    for source in ("0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.1", "255.255.255.255", EXTERNAL):
+    for source in ("0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.1", "255.255.255.255"):
         for kind in (ICMPv6PacketTooBig(mtu=1300), ICMPv6DestUnreach(code=0)):
             c.from_b4(about(kind, sent(sized(1460, src=source)))).dropped("icmpv6-embedded")
     limited(c, 1500)
+
+
+@case("I4 M1", "About an echo reply or an error of our own: there is nobody to tell, but an MTU to learn")
+def about_our_own(c):
+    own = sized(1460, src=EXTERNAL)
+    c.from_b4(about(ICMPv6DestUnreach(code=0), sent(own))).consumed()
+    limited(c, 1500)
+    c.from_b4(too_big(1300, sent(own))).consumed()
+    limited(c, 1300)
 
 
 @case("I4", "Only tunnelled IPv4: next header 4, or 44 with offset 0 and then 4")

@@ -158,7 +158,7 @@ fn cost(piece: &Piece) -> usize {
 
 /// A packet to a BR address with a fragment header behind what P4 walks.
 pub(crate) fn arrive(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
-    let [next, _, high, low, id @ ..] = match outer.payload.first_chunk::<8>() {
+    let [_, _, high, low, id @ ..] = match outer.payload.first_chunk::<8>() {
         Some(header) => *header,
         None => return drop("ipv6-truncated"),
     };
@@ -170,10 +170,6 @@ pub(crate) fn arrive(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         packet: outer.bytes.to_vec(),
         link_header: world.state.link_header.borrow().clone(),
     };
-    if piece.offset == 0 && !piece.more {
-        // RFC 6946.
-        return tunnelled(world, outer, next, &outer.payload[8..]);
-    }
     if piece.data.is_empty()
         || piece.more && !piece.data.len().is_multiple_of(8)
         || piece.end() > 65535
@@ -184,27 +180,20 @@ pub(crate) fn arrive(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         return Err(Verdict::Kept);
     };
     let frames = whole.len();
-    let verdict = if marks_agree(&whole) {
-        let packet = assembled(&whole);
-        let whole = Packet6 { bytes: &packet, protocol: packet[6], payload: &packet[40..] };
-        tunnelled(world, whole, packet[6], &packet[40..]).unwrap_or_else(|ended| ended)
-    } else {
-        Verdict::Drop("ecn-mismatch", None)
-    };
+    let packet = assembled(&whole);
+    let packet = Packet6 { bytes: &packet, protocol: packet[6], payload: &packet[40..] };
+    let verdict = tunnelled(world, packet, marks_agree(&whole)).unwrap_or_else(|ended| ended);
     Ok(Verdict::Assembled(frames, Box::new(verdict)))
 }
 
-/// What fragments carried, or could have.
-fn tunnelled(world: &World, packet: Packet6<'_>, protocol: u8, payload: &[u8]) -> Passed<Verdict> {
-    if protocol == 0 {
-        return drop("ipv6-extension-chain");
-    }
-    let behind = Packet6 { protocol, payload, ..packet };
-    let (protocol, payload) = internal::walk(world, behind)?;
+/// What fragments carried.
+fn tunnelled(world: &World, packet: Packet6<'_>, marks_agree: bool) -> Passed<Verdict> {
+    let (protocol, payload) =
+        internal::behind_fragments(world, packet, packet.protocol, packet.payload)?;
     if protocol != IPIP {
         return drop("unsupported-protocol");
     }
-    internal::decapsulated(world, Packet6 { protocol, payload, ..packet })
+    internal::decapsulated(world, Packet6 { protocol, payload, ..packet }, marks_agree)
 }
 
 /// Adds a fragment; all of them, in order, when none is missing any more.

@@ -437,7 +437,22 @@ impl<'a> Generator<'a> {
             3 if self.may_teach => self.tunnel_error(),
             _ => self.tunnelled(),
         };
+        let packet = if packet.len() >= 40 && self.rng.chance(3) {
+            self.as_atomic_fragment(packet)
+        } else {
+            packet
+        };
         (0x86dd, packet)
+    }
+
+    /// The same packet with the header of a fragment that is all of it, or nearly such a header.
+    fn as_atomic_fragment(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+        let next = std::mem::replace(&mut packet[6], 44);
+        let low = if self.rng.chance(90) { self.rng.byte() & 6 } else { self.rng.byte() };
+        packet.splice(40..40, [next, 0, 0, low, 1, 2, 3, 4]);
+        let len = be16(&packet, 4) + 8;
+        packet[4..6].copy_from_slice(&len.to_be_bytes());
+        packet
     }
 
     fn tunnelled(&mut self) -> Vec<u8> {
@@ -488,10 +503,10 @@ impl<'a> Generator<'a> {
     fn tunnel_error(&mut self) -> Vec<u8> {
         let softwire = *self.rng.pick(&self.softwires);
         let other = *self.rng.pick(&self.softwires);
-        let (source, other_port) = if self.rng.chance(30) {
-            (other.ipv4, self.port_of(other))
-        } else {
-            (self.host(), self.rng.word())
+        let (source, other_port) = match self.rng.below(20) {
+            0..6 => (other.ipv4, self.port_of(other)),
+            6 => (*self.rng.pick(&self.world.external_addresses), self.rng.word()),
+            _ => (self.host(), self.rng.word()),
         };
         let port = self.port_of(softwire);
         let ends = Ends { theirs: Some(other_port), ours: port };

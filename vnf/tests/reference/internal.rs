@@ -14,6 +14,9 @@ use crate::{cut, errors, fragments, mss};
 const MOST_HEADERS: usize = 8;
 const MOST_BYTES: usize = 256;
 
+/// The fragment header.
+pub(crate) const FRAGMENT: u8 = 44;
+
 /// An IPv6 packet, without whatever followed it in its frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Packet6<'a> {
@@ -56,8 +59,31 @@ pub(crate) fn well_formed<'a>(
     if source.is_multicast() || source.is_loopback() || world.is_our_ipv6(source) {
         return drop("ipv6-bad-source");
     }
-    let (protocol, payload) = walk(world, whole)?;
+    let (mut protocol, mut payload) = walk(world, whole)?;
+    if protocol == FRAGMENT {
+        let [next, _, high, low, ..] = match payload.first_chunk::<8>() {
+            Some(header) => *header,
+            None => return drop("ipv6-truncated"),
+        };
+        // RFC 6946: neither further on nor more to come. It is a packet like any other.
+        if high == 0 && low & !6 == 0 {
+            (protocol, payload) = behind_fragments(world, whole, next, &payload[8..])?;
+        }
+    }
     Ok(Packet6 { protocol, payload, ..whole })
+}
+
+/// P4 for what fragments carried, or could have: it starts with `next`.
+pub(crate) fn behind_fragments<'a>(
+    world: &World,
+    packet: Packet6<'a>,
+    next: u8,
+    payload: &'a [u8],
+) -> Passed<(u8, &'a [u8])> {
+    if next == 0 {
+        return drop("ipv6-extension-chain");
+    }
+    walk(world, Packet6 { protocol: next, payload, ..packet })
 }
 
 /// The same packet whatever its source is, if it is well-formed otherwise.
@@ -97,11 +123,11 @@ pub(crate) fn walk<'a>(world: &World, packet: Packet6<'a>) -> Passed<(u8, &'a [u
         let len = (usize::from(rest[1]) + 1) * 8;
         headers += 1;
         bytes += len;
-        if bytes > MOST_BYTES {
-            return drop("ipv6-extension-chain");
-        }
         if len > rest.len() {
             return drop("ipv6-truncated");
+        }
+        if bytes > MOST_BYTES {
+            return drop("ipv6-extension-chain");
         }
         let (header, behind) = rest.split_at(len);
         if next == 43 {
@@ -193,9 +219,14 @@ pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     if !world.is_our_ipv6(destination) {
         return drop("not-for-us");
     }
+    // No fragment is in one that is atomic.
+    let is_first_header =
+        any_source(world, outer.bytes).is_some_and(|it| it.payload.len() == outer.payload.len());
     match outer.protocol {
-        44 if world.br_addresses.contains(&destination) => fragments::arrive(world, outer),
-        IPIP if world.br_addresses.contains(&destination) => decapsulated(world, outer),
+        FRAGMENT if is_first_header && world.br_addresses.contains(&destination) => {
+            fragments::arrive(world, outer)
+        }
+        IPIP if world.br_addresses.contains(&destination) => decapsulated(world, outer, true),
         UDP => {
             let error = errors::unreachable6(world, outer, 4);
             Err(Verdict::Drop("unsupported-protocol", error))
@@ -205,8 +236,12 @@ pub(crate) fn from_b4(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
     }
 }
 
-/// Q1, D2 to D7.
-pub(crate) fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
+/// Q1, D2 to D7. The fragments that it came in may have marks that cannot be one packet's.
+pub(crate) fn decapsulated(
+    world: &World,
+    outer: Packet6<'_>,
+    marks_agree: bool,
+) -> Passed<Verdict> {
     if !is_echo_to_us(world, outer.payload) {
         world.internal_filters.admit(outer.bytes)?;
     }
@@ -215,6 +250,9 @@ pub(crate) fn decapsulated(world: &World, outer: Packet6<'_>) -> Passed<Verdict>
     ipv4::no_martians(packet)?;
     ipv4::source_not_ours(world, packet)?;
     ipv4::no_source_route(world, packet)?;
+    if !marks_agree {
+        return drop("ecn-mismatch");
+    }
     let ecn = merged_ecn(packet.tos() & 3, outer.traffic_class() & 3)?;
     if world.is_our_ipv4(packet.destination()) {
         let room = world.internal.mtu - 40;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::bytes::{ICMPV6, Ipv6Fields, be16, checksum6, ethernet, icmp6_message, ipv6_at};
+use crate::bytes::{ICMPV6, IPIP, Ipv6Fields, be16, checksum6, ethernet, icmp6_message, ipv6_at};
 use crate::internal::{self, Packet6};
 use crate::link::{Arrived, claim, is_routing};
 use crate::tunnel_errors;
@@ -28,7 +28,7 @@ pub(crate) fn from_link(
     if packet.protocol == ICMPV6 && (destination.is_multicast() || world.is_our_ipv6(destination)) {
         return icmpv6(world, packet, frame_source);
     }
-    if destination.is_multicast() {
+    if destination.is_multicast() && packet.protocol != IPIP {
         let routing = is_routing(packet.protocol);
         return Ok(Verdict::Ignore(if routing { "routing" } else { "other-multicast" }));
     }
@@ -101,7 +101,10 @@ fn echo(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passed<Ver
 /// N2: RFC 4861 section 7.1, and who is asked for.
 fn neighbour(world: &World, packet: Packet6<'_>, frame_source: [u8; 6]) -> Passed<Verdict> {
     let message = packet.payload;
-    if packet.hop_limit() != 255 || message[1] != 0 || message.len() < 24 {
+    // RFC 6980: never in a fragment.
+    let in_fragment = internal::any_source(world, packet.bytes)
+        .is_some_and(|packet| packet.protocol == internal::FRAGMENT);
+    if packet.hop_limit() != 255 || message[1] != 0 || message.len() < 24 || in_fragment {
         return drop("ndp-malformed");
     }
     let target = ipv6_at(message, 8);

@@ -45,6 +45,8 @@ pub(crate) fn judge(world: &World, outer: Packet6<'_>) -> Passed<Verdict> {
         }
         _ => return drop("icmpv6-embedded"),
     };
+    // We need not tell ourselves.
+    let report = report.filter(|_| !world.is_our_ipv4(quoted.inner.source()));
     Ok(Verdict::Consume(report.map(|report| addressed(world, quoted.inner, report))))
 }
 
@@ -85,9 +87,8 @@ fn quoted<'a>(world: &'a World, br: Ipv6Addr, bytes: &'a [u8]) -> Option<Quoted<
         return None;
     }
     let inner = Packet { bytes: &payload[..payload.len().min(total_len)] };
-    // P3: we would not have sent it.
+    // P3: we would not have sent it, unless it is our own.
     ipv4::no_martians(inner).ok()?;
-    ipv4::source_not_ours(world, inner).ok()?;
     ipv4::no_source_route(world, inner).ok()?;
     let softwire = keys::quoted(world, inner, keys::Subscriber::Destination)?;
     let ours = softwire.br == br && softwire.b4 == ipv6_at(bytes, 24);

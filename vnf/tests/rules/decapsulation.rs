@@ -38,7 +38,8 @@ fn d1_everything_else_ends_here_without_an_error() {
         lab.b4s_send(&Ipv6::new(protocol, ALICE, BR1, &data(48))).dropped("unsupported-protocol");
     }
     let group = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 9);
-    lab.b4s_send(&Ipv6::tunnel(ALICE, group, &alices())).ignored("other-multicast");
+    lab.b4s_send(&Ipv6::tunnel(ALICE, group, &alices())).dropped("not-for-us");
+    lab.b4s_send(&Ipv6::new(17, ALICE, group, &data(48))).ignored("other-multicast");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! I1 to I6 and M1: ICMP.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
+use vnf::frame::{Burst, HeapFrame};
 use vnf::side::Side;
+use vnf::telemetry::{DropReason, InterfaceTotals, WorkerCounters};
 
 use crate::lab::{
     ALICE, ALICES, BOB, BOBS, BR1, BR2, DAVES, DNS, ELSEWHERE, EXTERNAL, HOST, INTERNAL, Lab,
@@ -431,4 +434,92 @@ fn m1_it_is_at_least_1280_and_never_above_the_link() {
     lab.b4s_send(&heard).consumed();
     let error = our_error((3, 4), 1240, &packet(1241), HOST);
     lab.internet_sends(&packet(1241)).dropped_and_told("too-big", &error);
+}
+
+/// What one worker hears holds for what another forwards, until the table is loaded anew.
+#[test]
+fn m1_it_holds_for_all_workers_until_a_reload() {
+    let lab = Lab::new();
+    let probe = Ipv4::udp(DNS, DAVES, 1400).dont_fragment();
+    let heard = lab.incoming(Side::Internal, &about_tunnel((2, 0), 1400, &at_dave(&probe)));
+    let probe = lab.incoming(Side::External, &probe);
+    let (table, reloaded) = (lab.snapshot(), Lab::new().snapshot());
+    let counters = [0, 1].map(|_| Arc::new(WorkerCounters::default()));
+    let mut workers = [0, 1].map(|number| lab.worker(number, 2, counters[number].clone()));
+    let mut receive = |worker: usize, side, snapshot, frame: &[u8]| {
+        let mut burst: Burst<HeapFrame> = [HeapFrame::new(frame)].into_iter().collect();
+        workers[worker].receive(side, snapshot, 0, &mut burst);
+        let mut totals = InterfaceTotals::default();
+        totals.add(counters[worker].of(Side::External));
+        totals.drops[DropReason::TooBig as usize].packets
+    };
+    assert_eq!(receive(0, Side::External, &table, &probe), 0);
+    receive(1, Side::Internal, &table, &heard);
+    assert_eq!(receive(0, Side::External, &table, &probe), 1);
+    assert_eq!(receive(1, Side::External, &table, &probe), 1);
+    for worker in 0..2 {
+        assert_eq!(receive(worker, Side::External, &reloaded, &probe), 1);
+    }
+}
+
+/// A reply of our own that was too large is no reason to tell anybody, but one to remember.
+#[test]
+fn i4_our_own_packets_teach_a_path_mtu_too() {
+    let mut lab = Lab::new();
+    let reply = Ipv4::icmp(EXTERNAL, DAVES.0, (0, 0), [0, 7, 0, 1], &[0; 1400]);
+    lab.b4s_send(&about_tunnel((2, 0), 1400, &at_dave(&reply))).consumed();
+    let packet = Ipv4::udp(DNS, DAVES, 1400).dont_fragment();
+    let error = our_error((3, 4), 1360, &packet, HOST);
+    lab.internet_sends(&packet).dropped_and_told("too-big", &error);
+    // That its receiver cannot be reached is nothing to be told to ourselves.
+    lab.b4s_send(&about_tunnel((1, 3), 0, &at_dave(&reply))).consumed();
+}
+
+/// A class for each error: with all the others at zero it is sent, and with its own at zero it is
+/// not.
+#[test]
+fn i6_each_error_is_of_its_class() {
+    const KEYS: [&str; 5] =
+        ["too-big-rate", "time-exceeded-rate", "icmpv4-error-rate", "icmpv6-rate", "echo-rate"];
+    let big = |from, to| Ipv4::udp(from, to, 1472).dont_fragment();
+    let tunnelled = |packet: &Ipv4| Ipv6::tunnel(ALICE, BR1, packet).bytes();
+    let internal = |packet: &Ipv4| (Side::Internal, tunnelled(packet));
+    let external = |packet: &Ipv4| (Side::External, packet.bytes());
+    let about = |kind, parameter, packet: &Ipv4| {
+        (Side::Internal, about_tunnel(kind, parameter, &at_alice(packet)).bytes())
+    };
+    let echo6 = Ipv6::icmp(ALICE, BR1, (128, 0), [0; 4], &[]);
+    let udp6 = Ipv6::new(17, ALICE, BR1, &[0, 9, 0, 9, 0, 8, 1, 1]);
+    let odd = Ipv6::tunnel(ALICE, BR1, &alices()).extended(60, &[0x80, 0, 0, 0, 0, 0]);
+    let cases = [
+        ("too-big-rate", external(&big(DNS, ALICES))),
+        ("too-big-rate", internal(&big(ALICES, DNS))),
+        ("too-big-rate", about((2, 0), 1400, &big(DNS, ALICES))),
+        ("time-exceeded-rate", external(&to_alice().ttl(1))),
+        ("time-exceeded-rate", internal(&alices().ttl(1))),
+        ("icmpv4-error-rate", external(&Ipv4::udp(DNS, NOBODYS, 9))),
+        ("icmpv4-error-rate", internal(&Ipv4::udp(ALICES, NOBODYS, 9))),
+        ("icmpv4-error-rate", external(&Ipv4::udp(DNS, (EXTERNAL, 9), 9))),
+        ("icmpv4-error-rate", internal(&Ipv4::udp(ALICES, (EXTERNAL, 9), 9))),
+        ("icmpv4-error-rate", about((1, 3), 0, &to_alice())),
+        ("icmpv6-rate", internal(&Ipv4::udp(BOBS, DNS, 9))),
+        ("icmpv6-rate", (Side::Internal, odd.bytes())),
+        ("icmpv6-rate", (Side::Internal, udp6.bytes())),
+        ("echo-rate", external(&Ipv4::echo(8, HOST, EXTERNAL, 1))),
+        ("echo-rate", internal(&Ipv4::echo(8, ALICES.0, EXTERNAL, ALICES.1))),
+        ("echo-rate", (Side::Internal, echo6.bytes())),
+    ];
+    for (class, (side, packet)) in cases {
+        for key in KEYS {
+            let rate = |of: &&str| format!("{of} = {}\n", if **of == *key { 0 } else { 9 });
+            let policy: String = KEYS.iter().map(rate).collect();
+            let mut lab = Lab::configured(|config| {
+                config.mtus[0] = 1400;
+                config.policy = policy;
+            });
+            let frame = lab.incoming(side, &packet);
+            let sent = lab.frame(side, &frame).sent.len();
+            assert_eq!(sent, usize::from(key != class), "{key} = 0: {packet:02x?}");
+        }
+    }
 }

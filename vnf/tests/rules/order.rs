@@ -115,3 +115,38 @@ fn e0_the_next_hop_is_asked_for_last() {
     assert_eq!(lab.internet_sends(&to_alice()).fate(), "held-packets");
     assert_eq!(lab.alice_sends(&alices()).fate(), "held-packets");
 }
+
+/// Who would not be let out is not kept until the next hop is known, however large it is.
+#[test]
+fn e0_the_egress_filter_is_asked_before_the_next_hop() {
+    let mut lab = Lab::configured(|config| {
+        config.ask_for_next_hops();
+        // Of what leaves: the TTL that it leaves with, outside and in the tunnel.
+        config.external = "egress-filter = \"ip[8] = 63\"\n".into();
+        config.internal = "egress-filter = \"ip6[6] = 4 and ip6[48] = 63\"\n".into();
+    });
+    drop(lab.wait(0));
+    for size in [9, 1600] {
+        let incoming = Ipv4::udp(DNS, ALICES, size);
+        assert_eq!(lab.internet_sends(&incoming.clone().ttl(64)).fate(), "held-packets");
+        lab.internet_sends(&incoming.ttl(65)).dropped("filter-egress");
+        let outgoing = Ipv4::udp(ALICES, DNS, size);
+        assert_eq!(lab.alice_sends(&outgoing.clone().ttl(64)).fate(), "held-packets");
+        lab.alice_sends(&outgoing.ttl(65)).dropped("filter-egress");
+        let hairpin = Ipv4::udp(ALICES, BOBS, size);
+        assert_eq!(lab.alice_sends(&hairpin.clone().ttl(64)).fate(), "held-packets");
+        lab.alice_sends(&hairpin.ttl(65)).dropped("filter-egress");
+    }
+}
+
+/// D2 comes before what D3 says of marks, for packets that came in fragments too.
+#[test]
+fn e0_a_wrong_sender_comes_before_the_marks_of_fragments() {
+    let mut lab = Lab::new();
+    for (source, reason) in [(BOBS, "drop source-wrong-b4"), (ALICES, "drop ecn-mismatch")] {
+        let whole = Ipv6::tunnel(ALICE, BR1, &Ipv4::udp(source, DNS, 900).tos(2));
+        let last = whole.piece(400..whole.payload.len(), 1).traffic_class(0);
+        assert_eq!(lab.b4s_send(&whole.piece(0..400, 1).traffic_class(3)).fate(), "held-packets");
+        assert_eq!(lab.b4s_send(&last).counted(Side::Internal, reason), 1);
+    }
+}

@@ -8,7 +8,7 @@ use vnf::side::Side;
 use vnf::telemetry::{InterfaceTotals, WorkerCounters};
 
 use crate::lab::{
-    ALICE, ALICES, BOB, BOBS, BR1, BR2, DNS, Lab, alices, at_alice, our_error6, to_alice,
+    ALICE, ALICES, BOB, BOBS, BR1, BR2, DNS, INTERNAL, Lab, alices, at_alice, our_error6, to_alice,
 };
 use crate::outcome::Outcome;
 use crate::packets::{Bytes, Ipv4};
@@ -109,6 +109,41 @@ fn f1_an_atomic_fragment_is_a_packet_of_its_own() {
     let len = atomic.payload.len();
     lab.b4s_send(&atomic.piece(0..len, 1)).forwarded(&[&alices().aged()]);
     completes(&lab.b4s_send(&pieces[1]), 2, &packet);
+}
+
+/// RFC 3168 section 5.3: what any fragment is marked with, the packet is.
+#[test]
+fn f1_the_marks_of_fragments_are_merged() {
+    let mut lab = Lab::new();
+    const ECT_0: u8 = 2;
+    const CE: u8 = 3;
+    for (number, marks) in [[ECT_0, CE], [CE, ECT_0], [CE, CE]].into_iter().enumerate() {
+        let packet = Ipv4::udp(ALICES, DNS, 900).tos(ECT_0);
+        let [first, last] = cut(&packet, &[400], number as u32).try_into().unwrap();
+        wait(&mut lab, &[first.traffic_class(marks[0])]);
+        completes(&lab.b4s_send(&last.traffic_class(marks[1])), 2, &packet.tos(CE));
+    }
+}
+
+/// N4 too: what a BR address is asked in an atomic fragment is answered like anything else, but
+/// nobody solicits in one (RFC 6980).
+#[test]
+fn f1_an_atomic_fragment_to_ourselves_is_answered() {
+    let mut lab = Lab::new();
+    let atomic = |packet: &Ipv6| packet.piece(0..packet.payload.len(), 5);
+    let echo = |from, to, kind| Ipv6::icmp(from, to, (kind, 0), [0, 7, 0, 9], b"hello");
+    for address in [BR1, INTERNAL] {
+        let sent = lab.b4s_send(&atomic(&echo(ALICE, address, 128)));
+        assert_eq!(sent.fate(), "answered-packets");
+        assert_eq!(sent.packets(Side::Internal), [echo(address, ALICE, 129).hop_limit(64).bytes()]);
+        let udp = atomic(&Ipv6::new(17, ALICE, address, &[0, 9, 0, 9, 0, 8, 1, 1]));
+        let told = our_error6((1, 4), 0, &udp);
+        lab.b4s_send(&udp).dropped_and_told("unsupported-protocol", &told);
+    }
+    let solicited =
+        Ipv6::icmp(ALICE, INTERNAL, (135, 0), [0; 4], &INTERNAL.octets()).hop_limit(255);
+    assert_eq!(lab.b4s_send(&solicited).fate(), "answered-packets");
+    lab.b4s_send(&atomic(&solicited)).dropped("ndp-malformed");
 }
 
 #[test]

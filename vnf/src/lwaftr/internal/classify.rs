@@ -13,7 +13,7 @@ use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ethernet::Ethernet;
 use crate::wire::ipv4::Ipv4;
-use crate::wire::ipv6::{self, Fragment, Ipv6};
+use crate::wire::ipv6::{self, Fragment, Ipv6, Upper};
 use crate::wire::{MacAddr, icmpv4, icmpv6, protocol};
 
 /// What a frame on the internal side is, if it goes any further.
@@ -50,23 +50,18 @@ impl<P: FramePool> Relay<P> {
             let heard = ethernet.and_then(|ethernet| self.hear_namesake(cx, &ethernet, &packet));
             return Err(heard.unwrap_or(reason.into()).into());
         }
-        let upper = packet.upper().map_err(|malformed| {
-            self.report_option(cx, &packet, bytes, malformed, station(frame.bytes()));
-            DropReason::from(malformed)
-        })?;
+        let station = station(frame.bytes());
+        let mut upper = self.known(cx, &packet, bytes, packet.upper(), station)?;
         let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
-        let upper_place =
-            Place { start: place.end() - upper.payload.len(), len: upper.payload.len() };
-        let mut inner = upper_place;
-        if !cx.snapshot.is_br(br)
-            || upper.protocol != protocol::IPV4 && upper.protocol != protocol::FRAGMENT
-        {
-            let verdict = self.not_tunnelled(cx, frame, place, upper.protocol, upper_place);
-            return Err(verdict.into());
-        }
         if upper.protocol == protocol::FRAGMENT {
             let fragment = Fragment::parse(upper.payload).ok_or(DropReason::Ipv6Truncated)?;
-            if !fragment.is_atomic() {
+            if fragment.is_atomic() {
+                // It is processed by itself, whatever else has its identification (RFC 6946).
+                let data = fragment.data;
+                let at = place.len - data.len();
+                let behind = ipv6::upper_of_fragments(fragment.next_header, data, at);
+                upper = self.known(cx, &packet, bytes, behind, station)?;
+            } else if cx.snapshot.is_br(br) {
                 let arrival = Arrival {
                     frame: frame.bytes().get(..place.end()).unwrap_or_default(),
                     packet: start,
@@ -76,10 +71,11 @@ impl<P: FramePool> Relay<P> {
                 let whole = self.reassemble(cx, &packet, &fragment, &arrival)?;
                 return Ok(whole.map_or(Classified::Waits, |whole| Classified::Whole(start, whole)));
             }
-            // It is processed by itself, whatever else has its identification (RFC 6946).
-            let len = fragment.data.len();
-            let payload = Place { start: place.end() - len, len };
-            inner = self.behind_fragments(cx, frame, start, fragment.next_header, payload)?;
+        }
+        let (carries, len) = (upper.protocol, upper.payload.len());
+        let inner = Place { start: place.end() - len, len };
+        if !cx.snapshot.is_br(br) || carries != protocol::IPV4 {
+            return Err(self.not_tunnelled(cx, frame, place, carries, inner).into());
         }
         let (inner, lookup) = self.classify_inner(cx, frame, start, inner)?;
         Ok(Classified::Packet(start as u16, inner, lookup))
@@ -112,9 +108,26 @@ impl<P: FramePool> Relay<P> {
         Ok((place, self.lookup_of_fragment(cx, &inner, tunnel, End::Source)?))
     }
 
-    /// P4: tells the sender of an option that we do not know, if the option says so.
+    /// P4: what stands behind a packet's extension headers, if they were `walked` to their end. The
+    /// packet is at the start of `bytes`, in a frame from `station`.
+    #[inline]
+    pub(in crate::lwaftr) fn known<'a>(
+        &mut self,
+        cx: &Context<'_>,
+        packet: &Ipv6<'_>,
+        bytes: &[u8],
+        walked: Result<Upper<'a>, ipv6::Malformed>,
+        station: MacAddr,
+    ) -> Result<Upper<'a>, DropReason> {
+        walked.map_err(|malformed| {
+            self.report_option(cx, packet, bytes, malformed, station);
+            malformed.into()
+        })
+    }
+
+    /// Tells the sender of an option that we do not know, if the option says so.
     #[cold]
-    pub(in crate::lwaftr) fn report_option(
+    fn report_option(
         &mut self,
         cx: &Context<'_>,
         packet: &Ipv6<'_>,
@@ -165,7 +178,8 @@ impl<P: FramePool> Relay<P> {
             return DropReason::Ipv6Truncated.into();
         };
         let (source, destination) = (packet.source(), packet.destination());
-        if destination >> 120 == 0xff {
+        // A tunnelled packet is never somebody else's control traffic.
+        if destination >> 120 == 0xff && upper != protocol::IPV4 {
             return Verdict::Ignore(match upper {
                 protocol::EIGRP | protocol::OSPF | protocol::PIM | protocol::VRRP => {
                     IgnoreReason::Routing
