@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Files, Instance, table};
+use crate::lab::{Files, Instance, table};
 
 /// Kills it, as by kill -9, and starts it again.
 fn restart(instance: Instance) -> Instance {

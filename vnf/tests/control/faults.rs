@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{BE_AN_INSTANCE, Files, Instance, Running, table};
+use crate::lab::{BE_AN_INSTANCE, Files, Instance, Running, table};
 
 impl Files {
     /// Starts an instance whose state directory is a file system of so many bytes of its own.

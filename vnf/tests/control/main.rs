@@ -1,0 +1,18 @@
+//! The control plane of a whole process, without ports: a child process serves the socket of a
+//! configuration, and the real command talks to it.
+
+mod changes;
+mod command;
+mod edits;
+mod faults;
+mod lab;
+mod lists;
+mod reloads;
+mod socket;
+mod watching;
+
+/// Not a test: what [`lab::Instance`] starts. Serves until it is killed.
+#[test]
+fn instance() {
+    lab::be_an_instance();
+}
