@@ -367,6 +367,15 @@ fn virtio_user_and_vhost() {
         wait_for_link(&back);
         exchange(&lab, &mut front, &mut back);
         exchange(&lab, &mut back, &mut front);
+
+        // How full a ring is: frames that nobody has taken yet.
+        let monitor = back.port.monitor();
+        let fullest = || monitor.read().unwrap().rx_ring.expect("vhost can tell").fullest;
+        assert_eq!(fullest(), 0);
+        front.send((0..30).map(|seed| lab.frame(&experimental(60, seed))));
+        assert_eq!(fullest(), 30);
+        assert_eq!(back.receive(30, is_experimental).len(), 30);
+        assert_eq!(fullest(), 0);
         front.close();
         back.close();
         lab.assert_full();
