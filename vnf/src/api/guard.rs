@@ -12,7 +12,7 @@ use super::Handle;
 use super::caller::{ANONYMOUS, Caller, Peer};
 use super::error::{ApiError, Tag};
 use super::routes::Access;
-use crate::config::ApiConfig;
+use crate::config::{ApiConfig, Role};
 
 /// In front of all resources: finds out who asks, and leaves a [`Caller`] with the request.
 pub(super) async fn front(
@@ -39,7 +39,8 @@ pub(super) async fn front(
     response
 }
 
-/// In front of one resource: asks for the role that it needs.
+/// In front of one resource: asks for the role that it needs. What changes something is gone through
+/// with, and noted, also when whoever asked for it goes away meanwhile.
 pub(super) async fn need(access: Access, request: Request, next: Next) -> Response {
     let needed = match access {
         Access::Anyone => return next.run(request).await,
@@ -49,7 +50,16 @@ pub(super) async fn need(access: Access, request: Request, next: Next) -> Respon
         return ApiError::unauthorized("who asks?").into_response();
     };
     if caller.may(needed) {
-        return next.run(request).await;
+        if needed < Role::Write {
+            return next.run(request).await;
+        }
+        return match tokio::spawn(next.run(request)).await {
+            Ok(response) => response,
+            Err(error) => {
+                let words = format!("the work broke down: {error}");
+                ApiError::new(Tag::OperationFailed, words).into_response()
+            }
+        };
     }
     tracing::warn!(
         "{} {} by {} refused: needs the role {needed}",

@@ -13,6 +13,7 @@ mod caller;
 mod connection;
 mod error;
 mod guard;
+mod inspect;
 mod listeners;
 mod media;
 mod page;

@@ -2,24 +2,20 @@
 //! for. Whoever can connect gets the files, which say nothing; the figures need a role like all
 //! others.
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::get;
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
 use super::Handle;
-use super::error::{ApiError, Tag};
+use super::error::ApiError;
 use super::media::json_answer;
-use super::routes::{Access, Routes, without_examples};
-use crate::config::Role;
-use crate::control::protocol::Lookup;
+use super::routes::{Access, READ, Routes, without_examples};
 use crate::telemetry::DropReason;
 
 /// What the page may load and ask: itself.
@@ -48,10 +44,9 @@ pub(super) fn add(routes: Routes) -> Routes {
         .add("/page.js", Access::Anyone, file("text/javascript", include_str!("page/page.js")))
         .add(
             "/api/page",
-            Access::Role(Role::Read),
+            READ,
             get(async move |State(handle): State<Handle>| figures(&handle, &latest).await),
         )
-        .add("/api/page/lookup", Access::Role(Role::Inspect), get(lookup))
 }
 
 fn static_file(media_type: &'static str, text: &'static str) -> Response {
@@ -95,11 +90,11 @@ async fn look(handle: &Handle) -> Result<Value, ApiError> {
         .map(|reason| (reason.name().to_owned(), reason.words().trim_end_matches('.').into()))
         .collect();
     Ok(json!({
-        "status": control.status().await?,
+        "status": control.status().await,
         "stats": stats,
         "latency": {"bounds": bounds, "counts": counts},
         "alarms": alarms(control.alarms()),
-        "events": events(handle),
+        "events": events(handle).await,
         "meanings": meanings,
     }))
 }
@@ -114,8 +109,8 @@ fn alarms(mut known: Value) -> Vec<Value> {
 }
 
 /// The last changes, the newest first, without who made them: that is for those who may inspect.
-fn events(handle: &Handle) -> Value {
-    let records = handle.control.audit().last(EVENTS).unwrap_or_default();
+async fn events(handle: &Handle) -> Value {
+    let records = handle.control.audit().last(EVENTS).await.unwrap_or_default();
     let event = |record: &crate::control::audit::Record| {
         json!({
             "time": record.time,
@@ -127,28 +122,3 @@ fn events(handle: &Handle) -> Value {
     };
     records.iter().rev().map(event).collect()
 }
-
-async fn lookup(
-    State(handle): State<Handle>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let what = query.strip_prefix("what=").unwrap_or_default();
-    let what = percent_decode_str(what).decode_utf8_lossy();
-    let lookup = Lookup::from_str(what.trim())
-        .map_err(|expected| ApiError::protocol(Tag::InvalidValue, expected))?;
-    let found = handle.control.lookup(lookup).await?;
-    let row = |softwire: &crate::softwire::Softwire| {
-        let ranges = softwire.port_set.ranges();
-        let ports: Vec<String> =
-            ranges.map(|range| format!("{}\u{2013}{}", range.start(), range.end())).collect();
-        let mut row = json!(crate::control::Row::from(*softwire));
-        row["ports"] = ports.into();
-        row
-    };
-    let rows: Vec<Value> = found.iter().take(MOST_FOUND).map(row).collect();
-    Ok(json_answer("application/json", &json!({"softwires": rows, "found": found.len()})))
-}
-
-/// More softwires of one address or B4 are not listed.
-const MOST_FOUND: usize = 64;

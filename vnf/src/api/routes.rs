@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 use super::media::json_answer;
-use super::{Handle, guard, page, restconf, well_being};
+use super::{Handle, guard, inspect, page, restconf, well_being};
 use crate::config::Role;
 
 /// Who may use a resource.
@@ -22,6 +22,7 @@ pub enum Access {
 }
 
 pub(super) const READ: Access = Access::Role(Role::Read);
+pub(super) const INSPECT: Access = Access::Role(Role::Inspect);
 pub(super) const WRITE: Access = Access::Role(Role::Write);
 
 /// Resources being put together.
@@ -42,7 +43,7 @@ impl Routes {
 pub(super) fn all(handle: Handle) -> Router {
     let routes =
         Routes::default().add("/api/status", READ, get(status)).add("/api/stats", READ, get(stats));
-    let Routes(router) = restconf::add(page::add(well_being::add(routes)));
+    let Routes(router) = restconf::add(page::add(inspect::add(well_being::add(routes))));
     router
         .fallback(async || ApiError::not_found("there is no such resource"))
         .layer(from_fn_with_state(handle.clone(), guard::front))
@@ -50,8 +51,8 @@ pub(super) fn all(handle: Handle) -> Router {
 }
 
 /// What instance this is, as `lwaftr status --json`.
-async fn status(State(handle): State<Handle>) -> Result<Response, ApiError> {
-    Ok(json_answer("application/json", &handle.control.status().await?))
+async fn status(State(handle): State<Handle>) -> Response {
+    json_answer("application/json", &handle.control.status().await)
 }
 
 /// The counters, as `lwaftr stats --json` without examples of dropped frames.

@@ -29,8 +29,8 @@ pub(super) fn add(routes: Routes) -> Routes {
 }
 
 /// Everything for Prometheus, as `lwaftr metrics`.
-async fn metrics(State(handle): State<Handle>) -> Result<Response, ApiError> {
-    Ok(text(TEXT_FORMAT, handle.control.metrics().await?))
+async fn metrics(State(handle): State<Handle>) -> Response {
+    text(TEXT_FORMAT, handle.control.metrics().await)
 }
 
 /// 200 when both sides can forward and nobody has drained it, else 503.
@@ -55,7 +55,7 @@ async fn health(State(handle): State<Handle>) -> Response {
 
 /// As `lwaftr drain`.
 async fn drain(State(handle): State<Handle>, Extension(caller): Extension<Caller>) -> Response {
-    json_answer("application/json", &handle.control.drain(&caller.actor, DRAIN_GRACE))
+    json_answer("application/json", &handle.control.drain(&caller.actor, DRAIN_GRACE).await)
 }
 
 /// As `lwaftr undrain`.
@@ -63,7 +63,7 @@ async fn undrain(
     State(handle): State<Handle>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
-    Ok(json_answer("application/json", &handle.control.undrain(&caller.actor)?))
+    Ok(json_answer("application/json", &handle.control.undrain(&caller.actor).await?))
 }
 
 /// In short: whoever can connect may ask, but not learn why.

@@ -76,6 +76,13 @@ impl<W: Write> Writer<W> {
     }
 }
 
+impl Writer<Vec<u8>> {
+    /// What has been written since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self.0.get_mut())
+    }
+}
+
 /// What a reader of the file is told of a frame.
 fn comment(event: Event) -> Option<String> {
     let with_meaning =

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Failure, Target};
 use crate::capture::{Direction, Event, Record, Way, Writer};
-use crate::control::capture::{CaptureOptions, DURATIONS, SNAP_LENGTHS};
+use crate::control::capture::{CaptureOptions, DURATIONS, SNAP_LENGTHS, USUAL_SECONDS};
 use crate::control::protocol::{Lookup, Request};
 use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
@@ -62,7 +62,7 @@ pub struct Args {
     count: Option<u64>,
 
     /// End after so many seconds, 86400 at most
-    #[arg(long, value_name = "SECONDS", default_value_t = 300,
+    #[arg(long, value_name = "SECONDS", default_value_t = USUAL_SECONDS,
           value_parser = clap::value_parser!(u64).range(DURATIONS))]
     duration: u64,
 

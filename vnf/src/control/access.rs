@@ -77,11 +77,11 @@ impl Control {
         match &edited {
             Ok((Edited { added, removed }, what)) => {
                 let detail = format!("{added} added, {removed} removed");
-                self.audit().note(actor, action, what, Ok(&detail));
+                self.audit().note(actor, action, what, Ok(&detail)).await;
             }
             Err(error) => {
                 let error = ControlError::refused(error.to_string());
-                self.audit().note(actor, action, "", Err(&error));
+                self.audit().note(actor, action, "", Err(&error)).await;
             }
         }
         edited.map(|(edited, _)| edited)

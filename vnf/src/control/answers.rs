@@ -140,29 +140,25 @@ impl Control {
     }
 
     /// What instance this is.
-    pub async fn status(&self) -> Result<Value, ControlError> {
-        let (uptime, workers) = (self.started.elapsed().as_secs(), self.counters.len());
-        self.with_editor(move |editor| {
-            let config = editor.config();
-            let path = std::path::absolute(&config.path);
-            let mut status = json!({
-                "name": config.instance.name,
-                "version": env!("CARGO_PKG_VERSION"),
-                "pid": std::process::id(),
-                "config": path.as_deref().unwrap_or(&config.path),
-                "uptime-seconds": uptime,
-                "workers": workers,
-                "softwires": editor.publisher().table().len(),
-                "edits": editor.journalled(),
-                "table-version": editor.version(),
-                "with-end": editor.leases().len(),
-                "ended": editor.ended.load(Relaxed),
-            });
-            if let Some(waiting) = editor.unconfirmed() {
-                status["unconfirmed"] = waiting.into();
-            }
-            status
-        })
-        .await
+    pub async fn status(&self) -> Value {
+        let known = self.known().await;
+        let path = std::path::absolute(&known.config.path);
+        let mut status = json!({
+            "name": known.config.instance.name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "config": path.as_deref().unwrap_or(&known.config.path),
+            "uptime-seconds": self.started.elapsed().as_secs(),
+            "workers": self.counters.len(),
+            "softwires": known.table.softwires,
+            "edits": known.table.edits,
+            "table-version": known.table_version,
+            "with-end": known.with_end,
+            "ended": known.table.ended,
+        });
+        if let Some(waiting) = &known.unconfirmed {
+            status["unconfirmed"] = waiting.as_str().into();
+        }
+        status
     }
 }

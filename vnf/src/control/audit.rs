@@ -15,7 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::durable;
 use super::error::{ControlError, ErrorKind};
+use super::state::blocking;
 
 /// How large the file becomes, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -66,22 +67,28 @@ pub struct Record {
     pub detail: String,
 }
 
-/// The audit log of an instance.
+/// The audit log of an instance. Whoever writes to it or reads it waits for the disk, and nobody else
+/// does: that happens on another thread.
+#[derive(Debug, Clone)]
+pub struct Audit(Arc<Mutex<Book>>);
+
+/// Its files.
 #[derive(Debug)]
-pub struct Audit {
+struct Book {
     path: PathBuf,
-    file: Mutex<Option<File>>,
+    file: Option<File>,
 }
 
 impl Audit {
     /// The audit log in this file, which the first record begins.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
-        Self { path, file: Mutex::default() }
+        Self(Arc::new(Mutex::new(Book { path, file: None })))
     }
 
-    /// Notes how an order ended: with these words, or refused with this error.
-    pub fn note(
+    /// Notes how an order ended: with these words, or refused with this error. Ready when that is on
+    /// disk.
+    pub async fn note(
         &self,
         actor: &Actor,
         action: &str,
@@ -112,7 +119,30 @@ impl Audit {
                 tracing::info!("{action} by {actor} came to nothing ({what})");
             }
         }
-        if let Err(error) = self.write(&record) {
+        if let Err(error) = self.with_book(move |book| book.note(&record)).await {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// The last records, oldest first; lines that are none are left out.
+    pub async fn last(&self, count: usize) -> Result<Vec<Record>, ControlError> {
+        self.with_book(move |book| book.last(count)).await?.map_err(|error| {
+            ControlError::internal(format!("the audit log cannot be read: {error}"))
+        })
+    }
+
+    async fn with_book<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Book) -> T + Send + 'static,
+    ) -> Result<T, ControlError> {
+        let book = Arc::clone(&self.0);
+        blocking(move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+impl Book {
+    fn note(&mut self, record: &Record) {
+        if let Err(error) = self.write(record) {
             tracing::error!(
                 "{}: the audit log cannot be written ({error}): the log alone has this",
                 self.path.display()
@@ -120,11 +150,10 @@ impl Audit {
         }
     }
 
-    fn write(&self, record: &Record) -> io::Result<()> {
+    fn write(&mut self, record: &Record) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut file = match slot.take() {
+        let mut file = match self.file.take() {
             Some(file) if file.metadata()?.len() < LARGEST => file,
             Some(_) => {
                 self.make_room()?;
@@ -139,7 +168,7 @@ impl Audit {
             file.set_len(end)?;
         }
         let written = written.and_then(|()| file.sync_data());
-        *slot = Some(file);
+        self.file = Some(file);
         written
     }
 
@@ -169,8 +198,7 @@ impl Audit {
         name.into()
     }
 
-    /// The last records, oldest first; lines that are none are left out.
-    pub fn last(&self, count: usize) -> io::Result<Vec<Record>> {
+    fn last(&self, count: usize) -> io::Result<Vec<Record>> {
         let count = count.min(MOST_RECORDS);
         let mut records = Vec::new();
         for age in 0..=OLDER {
@@ -212,36 +240,38 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn records_are_kept_in_order_and_what_is_no_record_harms_nobody() {
+    #[tokio::test]
+    async fn records_are_kept_in_order_and_what_is_no_record_harms_nobody() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state/a.audit");
         let audit = Audit::at(path.clone());
-        assert!(audit.last(5).unwrap().is_empty());
+        assert!(audit.last(5).await.unwrap().is_empty());
         let actor = Actor::peer(0, Some(77));
         assert!(actor.to_string().starts_with("root (uid 0), control socket"), "{actor}");
-        audit.note(&actor, "reload", "lwaftr.toml", Ok("2 keys"));
+        audit.note(&actor, "reload", "lwaftr.toml", Ok("2 keys")).await;
         let refused = ControlError::refused("x".repeat(5_000));
-        audit.note(&Actor::signal(), "reload", "lwaftr.toml", Err(&refused));
+        audit.note(&Actor::signal(), "reload", "lwaftr.toml", Err(&refused)).await;
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"ti\n").unwrap();
-        audit.note(&Actor::watch(), "reload", "lwaftr.toml", Err(&ControlError::internal("oh")));
-        let all = audit.last(50).unwrap();
+        audit
+            .note(&Actor::watch(), "reload", "lwaftr.toml", Err(&ControlError::internal("oh")))
+            .await;
+        let all = audit.last(50).await.unwrap();
         let outcomes: Vec<_> = all.iter().map(|record| record.outcome).collect();
         assert_eq!(outcomes, [Outcome::Done, Outcome::Refused, Outcome::Failed]);
         assert!(all[1].detail.len() < 1_010 && all[0].actor == actor);
-        assert_eq!(audit.last(1).unwrap(), all[2..]);
+        assert_eq!(audit.last(1).await.unwrap(), all[2..]);
     }
 
-    #[test]
-    fn a_large_file_gives_way_to_a_new_one() {
+    #[tokio::test]
+    async fn a_large_file_gives_way_to_a_new_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.audit");
         let audit = Audit::at(path.clone());
-        audit.note(&Actor::signal(), "reload", "one", Ok("done"));
+        audit.note(&Actor::signal(), "reload", "one", Ok("done")).await;
         File::options().append(true).open(&path).unwrap().set_len(LARGEST).unwrap();
-        audit.note(&Actor::signal(), "reload", "two", Ok("done"));
+        audit.note(&Actor::signal(), "reload", "two", Ok("done")).await;
         assert!(fs::metadata(&path).unwrap().len() < 1_000);
         assert_eq!(fs::metadata(directory.path().join("a.audit.1")).unwrap().len(), LARGEST);
-        assert_eq!(audit.last(1).unwrap()[0].what, "two");
+        assert_eq!(audit.last(1).await.unwrap()[0].what, "two");
     }
 }

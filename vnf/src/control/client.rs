@@ -72,6 +72,7 @@ impl Client {
         mut part: impl FnMut(Value) -> Result<bool, E>,
     ) -> Result<Value, E> {
         let patience = match request {
+            // These wait for a disk.
             Request::Reload(_)
             | Request::SoftwireAdd { .. }
             | Request::SoftwireDel { .. }
@@ -80,8 +81,14 @@ impl Client {
             | Request::ConfigFold
             | Request::ConfigRollback
             | Request::ConfigConfirm => LONG_PATIENCE,
+            // So do these, for one line of the audit log.
+            Request::Log { .. }
+            | Request::Audit { .. }
+            | Request::Drain { .. }
+            | Request::Undrain
+            | Request::Capture(_)
             // Others may be measuring before us.
-            Request::SoftwireTop(_) => 12 * PATIENCE,
+            | Request::SoftwireTop(_) => 12 * PATIENCE,
             _ => PATIENCE,
         };
         let sent = self.send(request, patience).map_err(|error| self.broken(&error))?;

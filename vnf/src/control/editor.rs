@@ -1,6 +1,6 @@
-//! The configuration as it is now, and its changes: single softwires here, as `batch` plans them,
-//! reloads in `reload`, what takes changes back in `undo`, ends of softwires in `expiry`. What is on
-//! disk is opened by `opening`.
+//! The configuration as it is now, with all that belongs to it. Each kind of change has a file: edits
+//! of softwires `making`, reloads `reload`, what takes changes back `undo`, ends of softwires `expiry`.
+//! What is on disk is opened by `opening`.
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,23 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
-use super::actor::Order;
-use super::batch::{Batch, Edited, Plan, refused};
 use super::binding::Leases;
-use super::change::{Change, Changes};
+use super::change::Changes;
 use super::error::ControlError;
 use super::event::{Event, channel};
 use super::expiry::drop_ended;
 use super::filters;
 use super::history::History;
 use super::journal::Journal;
+use super::making::cannot_write;
 use super::opening::{lay_over_what_fits, open_history, open_journal};
-use super::publisher::{Larger, Publisher};
+use super::publisher::Publisher;
 use super::undo::{Undo, give_up_unconfirmed};
 use crate::config::{Config, LogFormat};
 use crate::log::{self, Format};
 use crate::lwaftr::Settings;
 use crate::memory::Generations;
-use crate::softwire::{Binding, Edit, RowError, Softwire, TableWriter};
+use crate::softwire::{Binding, Softwire, TableWriter};
 use crate::wire::MacAddr;
 
 /// The MAC addresses that the two ports have of their own, by side.
@@ -49,11 +48,11 @@ pub struct Editor {
     pub(super) undo: Option<Undo>,
     /// Softwires that have ended by themselves.
     pub(super) ended: Arc<AtomicU64>,
-    version: u64,
+    pub(super) version: u64,
     /// When the table became what it is.
-    modified: Timestamp,
-    events: broadcast::Sender<Arc<Event>>,
-    state: PathBuf,
+    pub(super) modified: Timestamp,
+    pub(super) events: broadcast::Sender<Arc<Event>>,
+    pub(super) state: PathBuf,
     pub(super) loaded: SystemTime,
 }
 
@@ -183,139 +182,6 @@ impl Editor {
     pub fn of_b4(&self, b4: Ipv6Addr) -> Vec<Softwire> {
         self.publisher.writer().of_b4(b4)
     }
-
-    /// Makes a batch of edits, all or nothing: checked, journalled, applied. `name` tells what the
-    /// caller calls the n-th softwire of the batch.
-    pub fn edit(
-        &mut self,
-        order: &Order<'_>,
-        batch: &Batch,
-        name: impl Fn(usize) -> String,
-    ) -> Result<Edited, ControlError> {
-        self.must_be_settled()?;
-        let Plan { edits, numbers, moved } = self.plan(batch);
-        let config = Arc::clone(&self.config);
-        let refuse = |editor: &Self, errors: Vec<RowError>| {
-            refused(&errors, &edits, &numbers, &name, &|error| {
-                editor.there(&edits[error.row], error)
-            })
-        };
-        let larger = self
-            .publisher
-            .prepare(&edits, &config.rules())
-            .map_err(|errors| refuse(self, errors))?;
-        let mut changes =
-            Changes::of_batch(&edits, self.publisher.table(), &self.leases(), &batch.ends());
-        for change in moved {
-            changes.add(change);
-        }
-        let added = edits.iter().filter(|edit| matches!(edit, Edit::Add(_))).count();
-        let edited = Edited { added, removed: edits.len() - added };
-        if changes.is_empty() && edits.is_empty() {
-            return Ok(edited);
-        }
-        let undo = Undo::of_edit(order, &changes);
-        undo.prepare(&self.state)?;
-        match self.carry_out(order, &edits, &changes, larger) {
-            Ok(()) => {
-                self.undo = Some(undo);
-                Ok(edited)
-            }
-            Err(error) => {
-                undo.forget(&self.state);
-                Err(match error {
-                    Broken::Rows(errors) => refuse(self, errors),
-                    Broken::Disk(error) => error,
-                })
-            }
-        }
-    }
-
-    /// Makes changes that have been checked: journalled first, then applied.
-    pub(super) fn carry_out(
-        &mut self,
-        order: &Order<'_>,
-        edits: &[Edit],
-        changes: &Changes,
-        larger: Larger,
-    ) -> Result<(), Broken> {
-        let config = Arc::clone(&self.config);
-        self.journal_append(changes)?;
-        let all: Vec<Change> = changes.iter().copied().collect();
-        if let Err(error) = self.record(order, &all) {
-            self.journal_append(&changes.inverse())?;
-            return Err(Broken::Disk(error));
-        }
-        if let Err(errors) = self.publisher.edit(edits, &config.rules(), larger) {
-            self.journal_append(&changes.inverse())?;
-            let back: Vec<Change> = all.iter().map(Change::inverse).collect();
-            self.record(order, &back).map_err(Broken::Disk)?;
-            return Err(Broken::Rows(errors));
-        }
-        self.move_ends(&all);
-        self.announce(order, &all);
-        Ok(())
-    }
-
-    fn journal_append(&mut self, changes: &Changes) -> Result<(), Broken> {
-        match &mut self.journal {
-            Some(journal) => {
-                journal.append(changes).map_err(|error| Broken::Disk(cannot_write(&error)))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Takes down in the history what is about to change.
-    pub(super) fn record(
-        &mut self,
-        order: &Order<'_>,
-        changes: &[Change],
-    ) -> Result<(), ControlError> {
-        let Some(history) = &mut self.history else {
-            self.version += 1;
-            return Ok(());
-        };
-        history.append(order.actor, order.action, changes).map_err(|error| {
-            ControlError::internal(format!(
-                "the history of bindings cannot be written ({error}): nothing was changed: make \
-                 room, or do without it by softwires.retention = 0"
-            ))
-        })?;
-        self.version = history.version();
-        Ok(())
-    }
-
-    /// Follows, in when softwires end, changes that were made.
-    pub(super) fn move_ends(&self, changes: &[Change]) {
-        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            if let Some(key) = change.key() {
-                leases.set(key, change.after.and_then(|after| after.until));
-            }
-        }
-    }
-
-    /// Tells those who listen what has changed.
-    pub(super) fn announce(&mut self, order: &Order<'_>, changes: &[Change]) {
-        self.modified = Timestamp::now();
-        // Nobody may be listening.
-        _ = self.events.send(Arc::new(Event::new(order, self.version, changes)));
-        let leases = self.leases.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(history) = &mut self.history {
-            let table = self.publisher.table();
-            history.tidy(table.len(), table.softwires().map(|softwire| leases.bind(softwire)));
-        }
-    }
-}
-
-/// Why changes that had been checked were not made.
-#[derive(Debug)]
-pub(super) enum Broken {
-    /// The table does not take them.
-    Rows(Vec<RowError>),
-    /// They cannot be kept.
-    Disk(ControlError),
 }
 
 /// The settings a configuration comes to on these ports.
@@ -332,10 +198,4 @@ pub(super) fn configure_log(config: &Config) {
         LogFormat::Json => Format::Json,
     };
     log::configure(&config.instance.log_level, format);
-}
-
-pub(super) fn cannot_write(error: &std::io::Error) -> ControlError {
-    ControlError::internal(format!(
-        "the journal of edited softwires cannot be written ({error}): nothing was changed"
-    ))
 }

@@ -41,6 +41,8 @@ mod fold;
 pub mod history;
 mod journal;
 mod keys;
+mod known;
+mod making;
 mod monitor;
 #[cfg(feature = "dpdk")]
 mod nodes;

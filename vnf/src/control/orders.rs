@@ -69,14 +69,14 @@ impl Control {
                     difference.changed,
                 );
                 let keys = report.settings.join("; ");
-                self.audit.note(actor, "reload", &keys, Ok(&summary));
+                self.audit.note(actor, "reload", &keys, Ok(&summary)).await;
                 for warning in &report.warnings {
                     tracing::warn!("{warning}");
                 }
             }
             Err(error) => {
                 tracing::error!("configuration not reloaded, the old one stays: {error}");
-                self.audit.note(actor, "reload", "", Err(error));
+                self.audit.note(actor, "reload", "", Err(error)).await;
             }
         }
         outcome
@@ -154,7 +154,7 @@ impl Control {
         let summary = edited
             .as_ref()
             .map(|edited| format!("{} added, {} removed", edited.added, edited.removed));
-        self.audit.note(actor, action, &what, summary.as_deref().map_err(|error| *error));
+        self.audit.note(actor, action, &what, summary.as_deref().map_err(|error| *error)).await;
         edited
     }
 
@@ -170,7 +170,7 @@ impl Control {
         let _changing = self.changing.lock().await;
         let folded = self.change_editor(fold::fold).await?;
         let summary = folded.as_ref().map(ToString::to_string);
-        self.audit.note(actor, "fold", "", summary.as_deref().map_err(|error| *error));
+        self.audit.note(actor, "fold", "", summary.as_deref().map_err(|error| *error)).await;
         folded
     }
 
@@ -181,7 +181,7 @@ impl Control {
         let undone = self
             .change_editor(move |editor| editor.roll_back(&order(&by, "rollback", None)))
             .await?;
-        self.audit.note(actor, "rollback", "the last change", undone.as_deref());
+        self.audit.note(actor, "rollback", "the last change", undone.as_deref()).await;
         undone
     }
 
@@ -189,7 +189,7 @@ impl Control {
     pub async fn confirm(&self, actor: &Actor) -> Result<String, ControlError> {
         let _changing = self.changing.lock().await;
         let confirmed = self.with_editor(Editor::confirm).await?;
-        self.audit.note(actor, "confirm", "the last change", confirmed.as_deref());
+        self.audit.note(actor, "confirm", "the last change", confirmed.as_deref()).await;
         confirmed
     }
 
@@ -219,7 +219,7 @@ impl Control {
                 Ok(what) => tracing::error!("{what}: not confirmed in time, and undone"),
                 Err(error) => tracing::error!("what was not confirmed stays for now: {error}"),
             }
-            self.audit.note(&actor, "undo", "the last change", undone.as_deref());
+            self.audit.note(&actor, "undo", "the last change", undone.as_deref()).await;
         }
         let now = Timestamp::now();
         let ended = self.with_editor(move |editor| editor.has_ended(now).then(|| editor.end(now)));
@@ -227,9 +227,9 @@ impl Control {
         match ended {
             Ok(Some(Ok(keys))) => {
                 let (what, count) = (named(keys.iter().copied(), keys.len(), false), keys.len());
-                self.audit.note(&actor, "expire", &what, Ok(&format!("{count} removed")));
+                self.audit.note(&actor, "expire", &what, Ok(&format!("{count} removed"))).await;
             }
-            Ok(Some(Err(error))) => self.audit.note(&actor, "expire", "", Err(&error)),
+            Ok(Some(Err(error))) => self.audit.note(&actor, "expire", "", Err(&error)).await,
             Ok(None) | Err(_) => {}
         }
     }

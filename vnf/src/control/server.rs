@@ -131,7 +131,7 @@ async fn send_line(
 async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Value, ControlError> {
     match request {
         Request::Ping => Ok(json!({})),
-        Request::Status => control.status().await,
+        Request::Status => Ok(control.status().await),
         Request::Stats => Ok(control.stats()),
         Request::Latency { full: false } => Ok(control.latency().await.json()),
         Request::Latency { full: true } => Ok(control.latency().await.full_json()),
@@ -188,21 +188,18 @@ async fn answer(control: &Control, actor: &Actor, request: Request) -> Result<Va
         Request::Log { filter } => {
             if let Some(filter) = filter {
                 log::filter(&filter).map_err(ControlError::usage)?;
-                control.audit().note(actor, "log", &filter, Ok("set"));
+                control.audit().note(actor, "log", &filter, Ok("set")).await;
             }
             Ok(json!({"filter": log::filter_now()}))
         }
-        Request::Audit { count } => {
-            let records = control.audit().last(count).map_err(|error| {
-                ControlError::internal(format!("the audit log cannot be read: {error}"))
-            })?;
-            Ok(json!({"records": records}))
-        }
+        Request::Audit { count } => Ok(json!({"records": control.audit().last(count).await?})),
         Request::Alarms => Ok(control.alarms()),
         Request::Health => Ok(control.health().to_json()),
-        Request::Drain { grace } => Ok(control.drain(actor, Duration::from_secs(grace.into()))),
-        Request::Undrain => control.undrain(actor),
-        Request::Metrics => Ok(json!({"text": control.metrics().await?})),
+        Request::Drain { grace } => {
+            Ok(control.drain(actor, Duration::from_secs(grace.into())).await)
+        }
+        Request::Undrain => control.undrain(actor).await,
+        Request::Metrics => Ok(json!({"text": control.metrics().await})),
         Request::SoftwireTop(options) => busiest(control, options).await,
         Request::SoftwireList | Request::Capture(_) => {
             Err(ControlError::internal("this answer is sent in parts"))

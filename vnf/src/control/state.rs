@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -15,6 +15,7 @@ use super::capture::Captures;
 use super::editor::Editor;
 use super::error::ControlError;
 use super::event::Event;
+use super::known::Known;
 use super::monitor::Monitor;
 use crate::capture::Slot;
 use crate::config::Config;
@@ -68,13 +69,15 @@ pub struct Control {
     pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
     /// The editor's, to be read while it works.
     config: ArcSwap<Config>,
+    /// What it said of itself last.
+    pub(super) known: ArcSwap<Known>,
     leases: Arc<RwLock<Leases>>,
     /// Softwires that have ended by themselves.
     pub(super) ended: Arc<AtomicU64>,
     events: broadcast::Sender<Arc<Event>>,
     pub(super) counters: Vec<Arc<WorkerCounters>>,
     pub(super) latency: tokio::sync::Mutex<Vec<LatencyReader>>,
-    captures: Captures,
+    captures: Arc<Captures>,
     pub(super) audit: Audit,
     pub(super) ports: ReadPorts,
     pub(super) workers: Vec<(usize, Arc<Progress>)>,
@@ -107,6 +110,7 @@ impl Control {
         Self {
             snapshots: Arc::clone(editor.publisher().snapshots()),
             config: ArcSwap::new(Arc::clone(editor.config())),
+            known: ArcSwap::from_pointee(Known::of(&editor)),
             leases: Arc::clone(&editor.leases),
             ended: Arc::clone(&editor.ended),
             events: editor.events_sender(),
@@ -114,7 +118,7 @@ impl Control {
             counters,
             latency: tokio::sync::Mutex::new(latency),
             ports,
-            captures: Captures::new(captures),
+            captures: Arc::new(Captures::new(captures)),
             audit,
             workers,
             pools,
@@ -175,7 +179,11 @@ impl Control {
 
     /// Does something brief with the editor, unless it is busy.
     pub(super) fn try_with_editor<T>(&self, work: impl FnOnce(&mut Editor) -> T) -> Option<T> {
-        self.editor.try_lock().ok().map(|mut editor| work(&mut editor))
+        match self.editor.try_lock() {
+            Ok(mut editor) => Some(work(&mut editor)),
+            Err(TryLockError::Poisoned(editor)) => Some(work(&mut editor.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Who changed what; also for orders of other kinds that somebody may ask about later.
@@ -202,7 +210,7 @@ impl Control {
         self.leases.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn captures(&self) -> &Captures {
+    pub(super) fn captures(&self) -> &Arc<Captures> {
         &self.captures
     }
 

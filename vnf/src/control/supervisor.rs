@@ -180,7 +180,9 @@ async fn told_to_stop(
         if !control.health().draining {
             // Half of the time for routers that ask, half for those that have to miss our answers.
             let until_silence = DRAIN_GRACE.min(Duration::from_secs(grace.into()) / 2);
-            control.drain(&Actor::signal(), until_silence);
+            // Without waiting for the disk that the audit log is on.
+            let control = Arc::clone(&control);
+            tokio::spawn(async move { control.drain(&Actor::signal(), until_silence).await });
         }
         tracing::info!("packets are carried for {grace} s more; another signal stops at once");
         tokio::select! {

@@ -1,7 +1,6 @@
 //! How the instance is, by itself and for those who ask: alarms, health, drain, metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,7 +12,7 @@ use super::monitor::{Health, Sample};
 use super::state::Control;
 use crate::side::Side;
 use crate::telemetry::{
-    AlarmEvent, ConfigurationReading, HealthReading, Reading, TableReading, WorkerReading, totals,
+    AlarmEvent, ConfigurationReading, HealthReading, Reading, WorkerReading, totals,
 };
 use crate::worker::Progress;
 
@@ -81,58 +80,43 @@ impl Control {
     }
 
     /// Declares it not ready; after `grace` its sides fall silent, where the policy says so.
-    pub fn drain(&self, actor: &Actor, grace: Duration) -> Value {
+    pub async fn drain(&self, actor: &Actor, grace: Duration) -> Value {
         self.monitor.drain(grace);
-        self.audit().note(actor, "drain", "", Ok("drained: not ready from now on"));
+        self.audit().note(actor, "drain", "", Ok("drained: not ready from now on")).await;
         self.health().to_json()
     }
 
     /// Takes that back.
-    pub fn undrain(&self, actor: &Actor) -> Result<Value, ControlError> {
+    pub async fn undrain(&self, actor: &Actor) -> Result<Value, ControlError> {
         if !self.monitor.undrain() {
             return Err(ControlError::refused("it is not drained"));
         }
-        self.audit().note(actor, "undrain", "", Ok("not drained any more"));
+        self.audit().note(actor, "undrain", "", Ok("not drained any more")).await;
         self.watch_over();
         Ok(self.health().to_json())
     }
 
     /// Everything for Prometheus, in its text format 0.0.4; see docs/metrics.md.
-    pub async fn metrics(&self) -> Result<String, ControlError> {
+    pub async fn metrics(&self) -> String {
         let latency = self.latency().await;
-        let ended = self.ended.load(Relaxed);
-        let asked = self.with_editor(move |editor| {
-            let publisher = editor.publisher();
-            let table = TableReading {
-                softwires: publisher.table().len(),
-                ended,
-                bytes: publisher.writer().memory(),
-                changed: Some(publisher.changed()),
-                edits: editor.journalled(),
-            };
-            let configuration = ConfigurationReading {
-                loaded: Some(editor.loaded()),
-                generation: publisher.generation(),
-                unfreed: publisher.unfreed(),
-                ..ConfigurationReading::default()
-            };
-            (editor.config().instance.name.clone(), table, configuration)
-        });
-        let (name, table, mut configuration) = asked.await?;
+        let known = self.known().await;
         self.watch_over();
         let reloads = self.monitor.reloads();
-        configuration.reloads = reloads.counts;
-        configuration.failed = reloads.failure.is_some();
+        let configuration = ConfigurationReading {
+            reloads: reloads.counts,
+            failed: reloads.failure.is_some(),
+            ..known.configuration
+        };
         let (health, snapshot) = (self.health(), self.snapshots.load());
         let reading = Reading {
-            name,
+            name: known.config.instance.name.clone(),
             versions: [env!("CARGO_PKG_VERSION").to_owned(), dpdk_version()],
             interfaces: totals(&self.counters),
             ports: (self.ports)(),
             workers: self.worker_readings(),
             latency,
             pools: (self.pools)(),
-            table,
+            table: known.table,
             configuration,
             next_hops: Side::BOTH.map(|side| snapshot.next_hops(side)),
             alarms: self.monitor.counts(),
@@ -142,7 +126,7 @@ impl Control {
                 draining: health.draining,
             },
         };
-        Ok(reading.text())
+        reading.text()
     }
 }
 

@@ -122,3 +122,34 @@ fn a_header_without_end_is_cut_off() {
     let header = format!("Authorization: Bearer {long}");
     assert_eq!(instance.tcp(None, "GET", "/api/status", &[&header]).status, 431);
 }
+
+/// A change is gone through with and noted, also when the client does not wait for the answer.
+#[test]
+fn who_changes_something_and_goes_away_is_in_the_audit_log() {
+    let instance = Instance::start(TABLE);
+    let entries: Vec<serde_json::Value> = (0..4_000_u32)
+        .map(|n| {
+            let ipv4 = std::net::Ipv4Addr::from(0xcb00_8000 + n).to_string();
+            let b4 = format!("2001:db8:b4:1::{:x}", n + 1);
+            serde_json::json!({"binding-ipv6info": b4, "binding-ipv4-addr": ipv4})
+        })
+        .collect();
+    let body = serde_json::json!({"ietf-softwire-br:binding-table": {"binding-entry": entries}});
+    let body = body.to_string();
+    let head = format!(
+        "PATCH /restconf/data/ietf-softwire-br:br-instances/binding/bind-instance=test/binding-table \
+         HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/yang-data+json\r\n\
+         Authorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+        token("ann"),
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&instance.addresses[0]).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    drop(stream);
+    instance.eventually(|| {
+        let status = instance.unix("GET", "/api/status").json();
+        (status["softwires"] == 4_005).then_some(())
+    });
+    instance.eventually(|| instance.lwaftr(&["audit"]).contains("4000 added").then_some(()));
+}

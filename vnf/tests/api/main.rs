@@ -2,6 +2,7 @@
 //! knows nothing of ours, talks to it.
 
 mod access;
+mod inspect;
 mod lab;
 mod large;
 mod parameters;

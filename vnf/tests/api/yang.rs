@@ -126,17 +126,6 @@ fn errors_and_events_are_valid() {
     let patch = json!({"ietf-softwire-br:binding-table": {"binding-entry": many}});
     let table = path("").replace("/binding-entry=", "");
     instance.send("PATCH", &table, &patch).expect(204);
-
-    let told = events.take(3);
-    let name = "ietf-softwire-br:softwire-binding-instance-event";
-    let content = |number: usize| told[number]["ietf-restconf:notification"].clone();
-    assert_eq!(content(0)[name], json!({"bind-name": "test", "added-entry": ["2001:db8:b4:9::1"]}));
-    assert_eq!(content(1)[name], json!({"bind-name": "test", "invalid-entry": ["2001:db8:b4::1"]}));
-    let large = &content(2)["lwaftr:binding-table-changed"];
-    assert_eq!(
-        (&large["added"], &large["removed"], &large["modified"]),
-        (&json!(1_499), &json!(0), &json!(0))
-    );
     let version = instance
         .unix(
             "GET",
@@ -147,6 +136,37 @@ fn errors_and_events_are_valid() {
         )
         .expect(200)
         .json();
+    // An alarm that is raised and cleared. It is looked for once a second.
+    let file = instance.directory.path().join("softwires.csv");
+    std::fs::write(&file, "nonsense\n").unwrap();
+    instance.reload().unwrap_err();
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    std::fs::write(&file, TABLE).unwrap();
+    let reloaded = instance.lwaftr(&["reload", "--discard-edits", "--force"]);
+    assert!(reloaded.contains("reloaded"), "{reloaded}");
+
+    // Those of the reload come between the alarm's two, or after them.
+    let (alarms, told): (Vec<Value>, Vec<Value>) = events
+        .take(6)
+        .into_iter()
+        .partition(|event| event["ietf-restconf:notification"].get("lwaftr:alarm").is_some());
+    let alarm = |number: usize| &alarms[number]["ietf-restconf:notification"]["lwaftr:alarm"];
+    for (number, state) in ["raised", "cleared"].into_iter().enumerate() {
+        assert_eq!(
+            (&alarm(number)["name"], &alarm(number)["state"]),
+            (&json!("reload-failed"), &json!(state))
+        );
+        lint(&modules, "notif", &json!({"lwaftr:alarm": alarm(number)}), &[]).unwrap();
+    }
+    let name = "ietf-softwire-br:softwire-binding-instance-event";
+    let content = |number: usize| told[number]["ietf-restconf:notification"].clone();
+    assert_eq!(content(0)[name], json!({"bind-name": "test", "added-entry": ["2001:db8:b4:9::1"]}));
+    assert_eq!(content(1)[name], json!({"bind-name": "test", "invalid-entry": ["2001:db8:b4::1"]}));
+    let large = &content(2)["lwaftr:binding-table-changed"];
+    assert_eq!(
+        (&large["added"], &large["removed"], &large["modified"]),
+        (&json!(1_499), &json!(0), &json!(0))
+    );
     assert_eq!(version["ietf-softwire-br:version"], large["version"]);
     assert!(content(0)["eventTime"].as_str().unwrap().ends_with('Z'));
 

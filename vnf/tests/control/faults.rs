@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use crate::lab::{BE_AN_INSTANCE, Files, Instance, Running, table};
 
 impl Files {
-    /// Starts an instance whose state directory is a file system of so many bytes of its own.
-    fn start_on_a_small_disk(self, bytes: usize) -> Instance {
+    /// Starts an instance whose state directory is a file system of its own, which this mounts there.
+    fn start_on_a_disk(self, mount: &str) -> Instance {
         let state = self.path("state");
         std::fs::create_dir_all(&state).unwrap();
         let log = std::fs::File::create(self.path("log")).unwrap();
-        let script = "mount -t tmpfs -o size=\"$2\" none \"$1\" && shift 2 && exec \"$@\"";
+        let script = format!("{mount} \"$1\" && shift && exec \"$@\"");
         let child = Command::new("unshare")
-            .args(["--mount", "sh", "-c", script, "sh"])
+            .args(["--mount", "sh", "-c", &script, "sh"])
             .arg(&state)
-            .arg(bytes.to_string())
             .arg(std::env::current_exe().unwrap())
             .args(["instance", "--exact", "--nocapture"])
             .env(BE_AN_INSTANCE, self.config())
@@ -38,7 +37,7 @@ fn a_full_disk_refuses_changes_and_keeps_what_is_there() {
     }
     let files = Files::new("", &table(128));
     files.replace_in_config("[softwires]", "[softwires]\nmax-removal = 100");
-    let instance = files.start_on_a_small_disk(256 << 10);
+    let instance = files.start_on_a_disk("mount -t tmpfs -o size=256k none");
     let batch = instance.files.path("batch.csv");
     let rows = |from: u32| {
         (0..200_u32).fold(String::new(), |text, n| {
@@ -74,6 +73,80 @@ fn a_full_disk_refuses_changes_and_keeps_what_is_there() {
     instance.ok(&["reload", "--discard-edits"]);
     instance.ok(&["softwire", "add", "--ipv4", "203.0.113.7", "--b4", "2001:db8:7::1"]);
     assert_eq!(instance.softwires(), 129);
+}
+
+/// A disk that answers nothing for some seconds: whoever changes something waits for it, and nobody else
+/// does.
+#[test]
+fn a_disk_that_hangs_holds_up_changes_and_nothing_else() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: mounting a file system needs root");
+        return;
+    }
+    let files = Files::new("", &table(128));
+    let image = files.path("disk");
+    std::fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
+    let made = Command::new("mkfs.ext4").arg("-q").arg(&image).status();
+    assert!(made.expect("mkfs.ext4 is of e2fsprogs").success());
+    let how = format!("mount -o loop '{}'", image.display());
+    let instance = files.start_on_a_disk(&how);
+    instance.ok(&["softwire", "add", "--ipv4", "203.0.113.7", "--b4", "2001:db8:7::1"]);
+
+    // It thaws by itself, whatever becomes of this test.
+    let state = instance.files.path("state");
+    let script = "fsfreeze -f \"$1\" && echo frozen && sleep 6; fsfreeze -u \"$1\"";
+    let mut freezer = Command::new("nsenter")
+        .arg(format!("--mount=/proc/{}/ns/mnt", instance.running.0.id()))
+        .args(["sh", "-c", script, "sh"])
+        .arg(&state)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(freezer.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "frozen\n");
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let changes = [
+            &["softwire", "add", "--ipv4", "203.0.113.8", "--b4", "2001:db8:8::1"][..],
+            &["drain", "--grace", "0"],
+        ];
+        let changes = changes.map(|arguments| {
+            scope.spawn(|| {
+                instance.ok(arguments);
+                started.elapsed()
+            })
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let mut slowest = Duration::ZERO;
+        for _ in 0..3 {
+            for arguments in [
+                &["status"][..],
+                &["stats"],
+                &["metrics"],
+                &["alarms"],
+                &["latency"],
+                &["softwire", "lookup", "203.0.113.7:80"],
+            ] {
+                let asked = Instant::now();
+                instance.ok(arguments);
+                slowest = slowest.max(asked.elapsed());
+            }
+        }
+        let health = instance.fails_silently(1, &["health"]);
+        assert!(health.contains("drained"), "it counts before it is written down: {health}");
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(5), "the disk answers again: {took:?}");
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+        assert_eq!(instance.softwires(), 129, "nothing counts that is not written down");
+        for change in changes {
+            assert!(change.join().unwrap() > Duration::from_secs(5));
+        }
+    });
+    assert!(freezer.wait().unwrap().success());
+    assert_eq!(instance.softwires(), 130);
+    let actions = instance.json(&["audit", "--json"]);
+    assert_eq!(actions.as_array().unwrap().len(), 3, "{actions}");
 }
 
 #[test]

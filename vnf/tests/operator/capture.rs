@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::instance::{capture, start, to, tshark};
@@ -91,6 +91,69 @@ fn a_capture_that_is_too_slow_loses_frames_and_says_so_and_the_relay_goes_on() {
             }
         },
     );
+}
+
+/// The same file by the management API; who goes away in the middle ends it.
+#[test]
+fn a_capture_by_the_api_is_the_same_file() {
+    alone("capture::a_capture_by_the_api_is_the_same_file", || {
+        let nobodys = to([198, 51, 100, 77], 9);
+        let instance = start(&[to([198, 51, 100, 1], 7), nobodys]);
+        let curl = |body: &str, out: &str| {
+            let mut curl = Command::new("curl");
+            curl.args(["-sS", "--max-time", "60", "-H", "Content-Type: application/json"])
+                .args(["-w", "%{http_code}", "-o", out, "-d", body, "--unix-socket", "api.sock"])
+                .arg("http://localhost/api/capture")
+                .current_dir(instance.path(""));
+            curl
+        };
+        let status = |body, out| {
+            let output = curl(body, out).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let body = r#"{"drops": true, "reasons": ["no-softwire"], "count": 25}"#;
+        assert_eq!(status(body, "a.pcapng"), "200");
+        let lines = tshark(&instance, &["frame.interface_name", "ip.dst", "frame.comment"]);
+        assert_eq!(lines.len(), 25);
+        let why = "dropped: no-softwire: Nobody owns the destination address and port (E7, D6).";
+        let expected = format!("external|198.51.100.77|{why}");
+        assert!(lines.iter().all(|line| *line == expected), "{lines:?}");
+        let body = r#"{"softwire": {"ipv4": "192.0.2.77"}}"#;
+        assert_eq!(status(body, "b.json"), "400");
+        let words = fs::read_to_string(instance.path("b.json")).unwrap();
+        assert!(words.contains("there is no such softwire"), "{words}");
+        assert_eq!(status(r#"{"dorps": true}"#, "b.json"), "400");
+
+        let audit = || String::from_utf8(instance.lwaftr(&["audit"]).stdout).unwrap();
+        assert!(audit().contains("ended: 25 frames, "), "{}", audit());
+        let ended = || audit().matches("ended: ").count();
+        let mut gone = curl("{}", "c.pcapng").spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while fs::metadata(instance.path("c.pcapng")).map_or(0, |file| file.len()) < 10_000 {
+            assert!(Instant::now() < deadline, "{}", instance.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        gone.kill().unwrap();
+        gone.wait().unwrap();
+        while ended() < 2 {
+            assert!(Instant::now() < deadline, "{}", audit());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(audit().contains("all frames\n    ended: "), "{}", audit());
+        assert_eq!(status(r#"{"count": 1}"#, "a.pcapng"), "200", "the next one may begin");
+    });
+}
+
+/// Its end comes also when frames come faster than they are taken.
+#[test]
+fn a_capture_lasts_as_long_as_it_is_told() {
+    alone("capture::a_capture_lasts_as_long_as_it_is_told", || {
+        let instance = start(&[to([198, 51, 100, 1], 7)]);
+        let started = Instant::now();
+        capture(&instance, &["--duration", "1"]);
+        let took = started.elapsed();
+        assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(10), "{took:?}");
+    });
 }
 
 #[test]

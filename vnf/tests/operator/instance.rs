@@ -15,7 +15,7 @@ pub(crate) fn start(frames: &[Vec<u8>]) -> Running {
         external: "next-hop-mac = \"02:00:00:00:01:fe\"",
         internal: "next-hop-mac = \"02:00:00:00:02:fe\"",
         more: "[[softwire]]\nipv4 = \"198.51.100.2\"\npsid-len = 6\npsid = 3\n\
-               b4-ipv6 = \"2001:db8:b4::2\"",
+               b4-ipv6 = \"2001:db8:b4::2\"\n[api]\nsocket = \"FILES/api.sock\"",
         ..Setup::default()
     };
     setup.start()

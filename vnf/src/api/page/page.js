@@ -210,7 +210,7 @@ byId("search").addEventListener("submit", async (event) => {
   const what = byId("what").value.trim();
   const found = byId("found");
   try {
-    const { status, body } = await ask("/api/page/lookup?what=" + encodeURIComponent(what));
+    const { status, body } = await ask("/api/lookup?what=" + encodeURIComponent(what));
     if (status === 200 && body.softwires.length) found.replaceChildren(...body.softwires.map(showSoftwire));
     else found.replaceChildren(element("p", status === 200 ? `Nobody owns ${what}.` : messageOf(body, status), "no"));
     if (status === 401) byId("login").hidden = false;
