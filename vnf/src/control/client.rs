@@ -156,16 +156,39 @@ fn does_not_answer() -> io::Error {
     io::Error::other("does not answer (stopped? `ps` shows its state as T)")
 }
 
-/// The instances that have a socket in the usual place, for a message.
+/// The instances that answer in the usual place, for a message.
 fn running() -> String {
     let Ok(entries) = std::fs::read_dir(SOCKET_DIRECTORY) else { return String::new() };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter_map(|name| name.strip_suffix(".sock").map(str::to_owned))
-        .collect();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| control_socket(&entry.ok()?.path())).collect();
     names.sort();
     match names.as_slice() {
         [] => String::new(),
-        names => format!(" (there are sockets of: {})", names.join(", ")),
+        names => format!(" (there are instances: {})", names.join(", ")),
+    }
+}
+
+/// The name of the instance behind this path; `None` for the API's socket, and for one that nobody
+/// listens at any more.
+fn control_socket(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".sock")?;
+    (!name.ends_with("-api") && UnixStream::connect(path).is_ok()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn only_instances_that_answer_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let _here = ["a.sock", "a-api.sock"].map(|name| UnixListener::bind(path(name)).unwrap());
+        drop(UnixListener::bind(path("killed.sock")).unwrap());
+        assert_eq!(control_socket(&path("a.sock")).as_deref(), Some("a"));
+        for other in ["a-api.sock", "killed.sock", "a.sock.lock"] {
+            assert_eq!(control_socket(&path(other)), None, "{other}");
+        }
     }
 }

@@ -17,14 +17,14 @@ pub(super) fn text(model: &Model) -> String {
     }
     _ = writeln!(
         text,
-        "{:<10}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "{:<10}{:>13}{:>13}{:>13}{:>13}{:>13}",
         "", "in packet/s", "in bit/s", "out packet/s", "out bit/s", "drops/s"
     );
     for side in Side::BOTH {
         let rates = model.throughput[side.index()];
         _ = writeln!(
             text,
-            "{:<10}{:>12}{:>12}{:>12}{:>12}{:>12}",
+            "{:<10}{:>13}{:>13}{:>13}{:>13}{:>13}",
             side.name(),
             short(rates.in_packets),
             short(rates.in_bits),

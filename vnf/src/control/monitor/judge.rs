@@ -218,7 +218,8 @@ impl Judge {
         let measured = self.stalls.iter().enumerate().flat_map(|(number, &looks)| {
             let about = format!("worker {number}");
             let busy = |sample: &Sample| Some(sample.workers.get(number)?.busy.as_secs_f64());
-            let busy = 100.0 * self.rate(busy);
+            // Two clocks, read at different times, may come to a little more.
+            let busy = (100.0 * self.rate(busy)).min(100.0);
             let stalled = Measured {
                 kind: AlarmKind::WorkerStalled,
                 side: None,
