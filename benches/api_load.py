@@ -4,10 +4,14 @@
 One relay, one worker under traffic that never ends (net_pcap), a table of a million softwires. Windows
 without load and windows with it take turns: 100 requests a second for statistics, the whole table
 read page by page, a scrape of the metrics each second. What counts is frames per CPU-second of the
-worker's thread, so that a machine with little to spare does not decide; the answer is the ratio of
-the medians.
+worker's thread, so that a machine with little to spare does not decide; the answer is the median of
+the ratios of each window with load to those before and after it.
+
+With --neighbour a program that has nothing to do with the relay is busy on the control side's CPU in
+the windows without load: where two CPUs share a core, a cache or a host, that slows the worker, too.
 
     benches/api_load.py target/release/lwaftr [--seconds 3] [--windows 5] [--softwires 1000000]
+                        [--neighbour]
 """
 
 import argparse
@@ -24,6 +28,13 @@ import time
 from pathlib import Path
 
 PAGE = 1000
+# Reads pages like those of the table, over and over.
+NEIGHBOUR = """
+import json
+page = json.dumps([{"ipv4": str(n), "port-set": {"psid": n}} for n in range(1000)])
+while True:
+    json.loads(page)
+"""
 NAME = f"api-load-{os.getpid()}"
 INSTANCE = f"/restconf/data/ietf-softwire-br:br-instances/binding/bind-instance={NAME}"
 TABLE = f"{INSTANCE}/binding-table/binding-entry"
@@ -140,6 +151,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--softwires", type=int, default=1_000_000)
+    parser.add_argument("--neighbour", action="store_true", help="a busy program instead of silence")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -177,13 +189,19 @@ def measure(arguments, relay, port, directory):
     load = Load(port, pages == 200)
 
     def window(busy):
+        neighbour = None
         if busy:
             load.on.set()
+        elif arguments.neighbour:
+            neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR])
         time.sleep(0.3)
         before, frames = worker_cpu(relay.pid), forwarded(client)
         time.sleep(arguments.seconds)
         after, more = worker_cpu(relay.pid), forwarded(client)
         load.on.clear()
+        if neighbour:
+            neighbour.kill()
+            neighbour.wait()
         time.sleep(0.1)
         return (more - frames) / (after - before)
 
@@ -196,12 +214,17 @@ def measure(arguments, relay, port, directory):
     for _ in range(arguments.windows):
         for busy in (False, True):
             rates[busy].append(window(busy))
+    rates[False].append(window(False))
     quiet, loaded = (statistics.median(rates[busy]) for busy in (False, True))
+    # What else runs here comes and goes: each window is compared with those around it.
+    around = [(before + after) / 2 for before, after in zip(rates[False], rates[False][1:])]
+    ratios = [busy / idle for busy, idle in zip(rates[True], around)]
     seconds = arguments.windows * (arguments.seconds + 0.3)
     done = {name: round(count / seconds, 1) for name, count in load.done.items()}
     print(f"per CPU-second of the worker: {quiet / 1e6:.3f} Mpps without load, {loaded / 1e6:.3f} with")
     print(f"load, a second: {done}" + ("" if pages == 200 else "; the table was not read: no RESTCONF"))
-    print(f"ratio {loaded / quiet:.4f}")
+    print(f"ratio {statistics.median(ratios):.4f}, each window against those around it: "
+          f"{min(ratios):.3f} to {max(ratios):.3f}")
 
 
 def forwarded(client):
