@@ -149,12 +149,13 @@ def test_the_user_data_came_from_the_config_drive(relay):
 
 
 def test_more_workers_are_refused_with_the_reason(relay):
-    """F7: a vSwitch spreads by ports too, or the port has no more queues; the machine stays reachable."""
+    """F7: how the vSwitch spreads is not the machine's choice, or there is but one queue. Refused, the machine
+    stays reachable."""
     machine = relay.machine
     machine.copy(lab.config(extra="[workers]\ncpus = [0, 1]\n"), "/etc/lwaftr/lwaftr.toml")
     machine.ssh("sudo systemctl restart lwaftr", check=False, seconds=300)
     reason = "net_virtio can have 1 to 1" if relay.queues == 1 else \
-        "all fragments of a packet must meet one worker, and it cannot hash IPv4 and IPv6 addresses without ports"
+        "all fragments of a packet must meet one worker, and its driver does not let us choose how packets are spread"
     assert reason in machine.ssh("sudo journalctl --no-pager -o cat -u lwaftr")
     machine.copy(lab.config(), "/etc/lwaftr/lwaftr.toml")
     machine.ssh("sudo systemctl reset-failed lwaftr; sudo systemctl restart lwaftr", seconds=300)

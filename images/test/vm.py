@@ -107,21 +107,22 @@ class Machine:
     def wait_for_console(self, text, seconds=400):
         wait_until(lambda: text in self.console(), seconds, f"`{text}` on the console")
 
-    def ssh(self, command, check=True, seconds=120):
-        """Runs a command in it, as the operator; gives what it says."""
-        # 255: no connection, which a busy machine may be too slow for.
-        for _ in range(3):
-            done = subprocess.run(self._ssh_command() + [command], capture_output=True, text=True, timeout=seconds)
+    def ssh(self, command, check=True, seconds=120, text=None):
+        """Runs a command in it, as the operator, with that text as its input; gives what it says."""
+        # 255: no connection. At the first boot cloud-init restarts sshd, which on a busy machine takes a while.
+        for _ in range(6):
+            done = subprocess.run(self._ssh_command() + [command], input=text, capture_output=True, text=True,
+                                  timeout=seconds)
             if done.returncode != 255:
                 break
+            time.sleep(5)
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + ("" if check else done.stderr)
 
     def copy(self, text, path):
         """Writes a file in it, as root."""
-        subprocess.run(self._ssh_command() + [f"sudo tee {path} >/dev/null"], input=text, text=True, check=True,
-                       timeout=120)
+        self.ssh(f"sudo tee {path} >/dev/null", text=text)
 
     def wait_for_ssh(self, seconds=400):
         def up():
