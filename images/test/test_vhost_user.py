@@ -12,6 +12,8 @@ from vm import Machine, wait_until
 from wire import TapHost
 
 HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
+# Two runs do not meet.
+TAPS = [f"lwi{os.getpid()}{side}" for side in ("ext", "int")]
 
 
 class Testpmd:
@@ -23,7 +25,7 @@ class Testpmd:
 
     def __init__(self, directory, queues):
         self.sockets = [f"{directory}/pmd-{side}" for side in ("ext", "int")]
-        self.taps = ["lwi-ext", "lwi-int"]
+        self.taps = TAPS
         devices = []
         for number in range(2):
             devices += [f"--vdev=net_vhost{number},iface={self.sockets[number]},queues={queues}",
@@ -31,7 +33,7 @@ class Testpmd:
         self.log = open(f"{directory}/testpmd.log", "w")
         # Ports have numbers in this order, and are paired by it.
         self.process = subprocess.Popen(
-            ["dpdk-testpmd", "--lcores=0@(0-1),1@(0-1)", "--no-pci", "--file-prefix=lwi-testpmd", "--in-memory",
+            ["dpdk-testpmd", "--lcores=0@(0-1),1@(0-1)", "--no-pci", f"--file-prefix=lwi-testpmd{os.getpid()}", "--in-memory",
              "--single-file-segments", *devices, "--", "--auto-start", "--forward-mode=io", "--port-topology=paired",
              "--total-num-mbufs=8192", "--stats-period=10"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
@@ -60,11 +62,11 @@ class OpenVswitch:
         wait_until(lambda: (self.place / "db.sock").exists(), 30, "database")
         self._vsctl("--no-wait", "init")
         for key, value in {"dpdk-init": "true", "dpdk-socket-mem": "256", "pmd-cpu-mask": "0x2",
-                           "dpdk-extra": "--no-pci --file-prefix=lwi-ovs"}.items():
+                           "dpdk-extra": f"--no-pci --file-prefix=lwi-ovs{os.getpid()}"}.items():
             self._vsctl("--no-wait", "set", "Open_vSwitch", ".", f'other_config:{key}="{value}"')
         daemon = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
         self.processes.append(self._start(daemon, f"unix:{self.place}/db.sock", "--no-chdir"))
-        self.taps = ["lwi-ext", "lwi-int"]
+        self.taps = TAPS
         self.sockets = []
         for number, tap in enumerate(self.taps):
             bridge, port = f"lwibr{number}", f"vhost{number}"
