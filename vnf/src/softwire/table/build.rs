@@ -6,8 +6,7 @@ use std::sync::atomic::{
     Ordering::{Relaxed, Release},
 };
 
-use hashbrown::HashTable;
-
+use super::by_b4::ByB4;
 use super::entry::hash_b4;
 use super::layout::{AddressWord, ChunkRef, LINE};
 use super::space::Space;
@@ -45,7 +44,7 @@ impl TableWriter {
             return Err(by_row(errors));
         }
         let mut builder = Self::empty(rules, slots, groups().count())?;
-        builder.by_b4.reserve(softwires.len(), |_| 0);
+        builder.by_b4.reserve(softwires.len());
         for chunk in sorted.chunk_by(|left, right| left >> 40 == right >> 40) {
             builder.fill_chunk(&Rows { softwires, sorted: &sorted, rules }, chunk, &mut errors);
         }
@@ -74,7 +73,7 @@ impl TableWriter {
             table: Arc::new(table),
             entries: Space::new(slots, 0),
             words: Space::new(lines, 0),
-            by_b4: HashTable::new(),
+            by_b4: ByB4::new(slots),
         })
     }
 
@@ -142,22 +141,19 @@ impl TableWriter {
         let same = |number: &u32| {
             self.table.entries[*number as usize].endpoints().is_some_and(|ends| ends.b4 == b4)
         };
-        self.by_b4.find(hash_b4(b4), same).copied()
+        self.by_b4.candidates(hash_b4(b4)).find(same)
     }
 
     /// Enters an entry into the index of B4s.
     pub(super) fn index(&mut self, number: u32) {
         let entries = &self.table.entries;
-        let hash = |number: &u32| entries[*number as usize].hash();
-        self.by_b4.insert_unique(hash(&number), number, hash);
+        self.by_b4.insert(number, |number| entries[number as usize].hash());
     }
 
     /// Takes an entry out of the index of B4s.
     pub(super) fn unindex(&mut self, number: u32) {
-        let hash = self.table.entries[number as usize].hash();
-        if let Ok(found) = self.by_b4.find_entry(hash, |&other| other == number) {
-            found.remove();
-        }
+        let entries = &self.table.entries;
+        self.by_b4.remove(number, |number| entries[number as usize].hash());
     }
 
     /// Makes a chunk the one that lookups of its /24 find.

@@ -61,11 +61,19 @@ pub enum EditError {
 /// What a batch makes of one address.
 #[derive(Debug, Default)]
 struct Plan {
+    /// By PSID.
     before: Vec<Softwire>,
     after: BTreeMap<u16, Softwire>,
 }
 
 impl Plan {
+    /// Does the address have this very softwire already?
+    fn has(&self, softwire: &Softwire) -> bool {
+        let psid = |softwire: &Softwire| softwire.port_set.psid();
+        let found = self.before.binary_search_by_key(&psid(softwire), psid);
+        found.is_ok_and(|at| self.before[at] == *softwire)
+    }
+
     /// What keeps this softwire from standing beside those the address will have.
     fn conflict(
         &self,
@@ -249,7 +257,7 @@ impl TableWriter {
         let number = |softwire: &Softwire| word.block() + u32::from(softwire.port_set.psid());
         plan.after
             .values()
-            .filter(|softwire| !plan.before.contains(softwire))
+            .filter(|softwire| !plan.has(softwire))
             .all(|softwire| self.table.entries[number(softwire) as usize].is_virgin())
     }
 
@@ -261,7 +269,7 @@ impl TableWriter {
                 self.table.entries[number(softwire) as usize].remove();
             }
         }
-        for softwire in plan.after.values().filter(|softwire| !plan.before.contains(softwire)) {
+        for softwire in plan.after.values().filter(|softwire| !plan.has(softwire)) {
             self.put(number(softwire), softwire, rules);
         }
     }

@@ -21,6 +21,7 @@
 //! where a /24 has few addresses, a 256-bit map of those that have a word, and just those words.
 
 mod build;
+mod by_b4;
 mod edit;
 mod entry;
 mod layout;
@@ -45,8 +46,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed},
 };
 
-use hashbrown::HashTable;
-
+use self::by_b4::ByB4;
 use self::entry::Entry;
 use self::layout::{AddressWord, ChunkRef};
 use self::space::Space;
@@ -80,7 +80,7 @@ pub struct TableWriter {
     entries: Space,
     words: Space,
     /// Entry numbers by B4 address.
-    by_b4: HashTable<u32>,
+    by_b4: ByB4,
 }
 
 impl BindingTable {
@@ -177,8 +177,8 @@ impl TableWriter {
     pub fn of_b4(&self, b4: Ipv6Addr) -> Vec<Softwire> {
         let mut found: Vec<_> = self
             .by_b4
-            .iter_hash(entry::hash_b4(b4.into()))
-            .filter_map(|&number| self.table.softwire_in(number))
+            .candidates(entry::hash_b4(b4.into()))
+            .filter_map(|number| self.table.softwire_in(number))
             .filter(|softwire| softwire.b4 == b4)
             .collect();
         found.sort_by_key(|softwire| (softwire.ipv4, softwire.port_set));
@@ -194,6 +194,6 @@ impl TableWriter {
         populated.sum::<usize>() * 256 * size_of::<u32>()
             + self.entries.used() * size_of::<Entry>()
             + self.words.used() * layout::LINE * size_of::<u64>()
-            + self.by_b4.allocation_size()
+            + self.by_b4.memory()
     }
 }
