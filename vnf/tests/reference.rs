@@ -33,6 +33,8 @@ mod link;
 mod mss;
 #[path = "reference/ndp.rs"]
 mod ndp;
+#[path = "reference/others.rs"]
+mod others;
 #[path = "reference/pieces.rs"]
 mod pieces;
 #[path = "reference/relay.rs"]

@@ -2,6 +2,7 @@
 //! is made of the frame it answers.
 
 use super::context::Context;
+use super::others;
 use super::relay::Relay;
 use super::rewrite::Place;
 use super::verdict::Verdict;
@@ -86,16 +87,6 @@ fn listener_query(cx: &Context<'_>, packet: &Ipv6<'_>, message: &[u8]) -> Option
 
 /// ICMPv6 that is between others: told by its type, or by its group.
 fn others_icmpv6(cx: &Context<'_>, message: &[u8], destination: u128) -> Option<IgnoreReason> {
-    let kind = *message.first()?;
-    if icmpv6::LISTENER.contains(&kind) {
-        return Some(IgnoreReason::Multicast);
-    }
-    match kind {
-        icmpv6::ROUTER_SOLICITATION | icmpv6::ROUTER_ADVERTISEMENT | icmpv6::REDIRECT => {
-            Some(IgnoreReason::RouterDiscovery)
-        }
-        _ if destination >> 120 != 0xff || cx.snapshot.is_own_group(destination) => None,
-        icmpv6::NEIGHBOUR_SOLICITATION | icmpv6::NEIGHBOUR_ADVERTISEMENT => Some(IgnoreReason::Ndp),
-        _ => Some(IgnoreReason::OtherMulticast),
-    }
+    let kind = others::of_icmpv6(*message.first()?);
+    others::is_between_others(cx.snapshot, destination, kind).then_some(kind)
 }

@@ -1,5 +1,6 @@
 //! What P1 says of frames before their packet is looked at.
 
+use super::others;
 use super::settings::Link;
 use super::snapshot::Snapshot;
 use super::usual;
@@ -8,7 +9,6 @@ use crate::side::Side;
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ethernet::{Ethernet, ethertype};
 use crate::wire::ipv4::Ipv4;
-use crate::wire::protocol;
 
 /// A frame that is for us, with something that its side carries.
 #[derive(Debug, Clone, Copy)]
@@ -89,11 +89,5 @@ pub(super) fn group_fate(packet: &[u8], snapshot: &Snapshot) -> Verdict {
     if !destination.is_multicast() && !snapshot.is_broadcast(destination) {
         return DropReason::MulticastFrame.into();
     }
-    let is_local = matches!(destination.octets(), [224, 0, 0, _]);
-    Verdict::Ignore(match packet.protocol() {
-        protocol::IGMP => IgnoreReason::Multicast,
-        protocol::EIGRP | protocol::OSPF | protocol::PIM | protocol::VRRP => IgnoreReason::Routing,
-        _ if is_local => IgnoreReason::Routing,
-        _ => IgnoreReason::OtherMulticast,
-    })
+    Verdict::Ignore(others::of_ipv4(&packet))
 }

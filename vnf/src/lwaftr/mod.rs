@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `usual` | nothing but that a packet goes through: the straight way of nearly all packets |
 //! | `link` | frames that are not for us, or not IP (P1) |
+//! | `others` | which kind of other people's group traffic a packet is (P1) |
 //! | `external` | packets from the Internet (P2, P3, E1-E8) |
 //! | `internal` | packets from the B4s (P4, D1-D7) |
 //! | `keys` | which port, or identifier, tells the subscriber (E1, I1, I3) |
@@ -54,6 +55,7 @@ mod looked;
 mod mld;
 mod ndp;
 mod neighbours;
+mod others;
 mod outbox;
 mod own_addresses;
 mod reassembly;

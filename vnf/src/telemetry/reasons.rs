@@ -207,11 +207,11 @@ reasons! {
         Arp = "arp",
         /// Neighbour solicitations and advertisements about others.
         Ndp = "ndp",
-        /// Router advertisements and solicitations.
+        /// Router advertisements and solicitations, IPv4's too.
         RouterDiscovery = "router-discovery",
         /// Multicast listener discovery and IGMP.
         Multicast = "multicast",
-        /// Routing protocols' and VRRP's multicast.
+        /// What routers say to each other's groups: routing protocols, VRRP, HSRP.
         Routing = "routing",
         /// Other IP multicast and broadcast.
         OtherMulticast = "other-multicast",

@@ -16,6 +16,10 @@ pub const SOURCE_QUENCH: u8 = 4;
 pub const REDIRECT: u8 = 5;
 /// Echo request.
 pub const ECHO_REQUEST: u8 = 8;
+/// Router advertisement (RFC 1256).
+pub const ROUTER_ADVERTISEMENT: u8 = 9;
+/// Router solicitation (RFC 1256).
+pub const ROUTER_SOLICITATION: u8 = 10;
 /// Time exceeded.
 pub const TIME_EXCEEDED: u8 = 11;
 /// Parameter problem.

@@ -691,14 +691,21 @@ impl<'a> Generator<'a> {
     }
 
     fn multicast_v6(&mut self) -> Vec<u8> {
-        let group = *self.rng.pick(&[1_u16, 2, 5, 0x12, 0x16]);
+        let group = *self.rng.pick(&[1_u16, 2, 5, 9, 0x12, 0x16, 0xfb]);
         let destination = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, group);
         let source = "fe80::fe".parse().unwrap();
-        let protocol = *self.rng.pick(&[ICMPV6, 89, 112, 103, UDP, IPIP]);
+        let protocol = *self.rng.pick(&[ICMPV6, 89, 112, 103, UDP, IPIP, 50, 51]);
         let kind = *self.rng.pick(&[130, 131, 143, 133, 134, 128, 200]);
         let message = icmp6_message(source, destination, kind, 0, &[0; 12]);
-        let payload = if protocol == ICMPV6 { message } else { vec![0; 24] };
-        Ipv6Fields::new(source, destination, protocol, 1).with(&payload)
+        let mut payload = if protocol == ICMPV6 { message } else { vec![0; 24] };
+        match protocol {
+            UDP => payload[2..4].copy_from_slice(&self.rng.pick(&[521_u16, 5353]).to_be_bytes()),
+            51 => payload[..2]
+                .copy_from_slice(&[*self.rng.pick(&[89, 112, UDP]), self.rng.byte() % 8]),
+            _ => {}
+        }
+        let (first, chain) = self.extension_headers(protocol);
+        Ipv6Fields::new(source, destination, first, 1).with(&[chain, payload].concat())
     }
 
     // Damage.

@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 
 use crate::bytes::{be16, ethernet, ipv4_at};
 use crate::external::from_internet;
-use crate::ndp;
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::{Link, World};
+use crate::{ndp, others};
 
 /// Which side a frame arrived on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,6 @@ fn internal(world: &World, frame: &[u8]) -> Passed<Verdict> {
 
 /// P1: IPv4 in a group frame is somebody else's, or nobody's.
 fn group_ipv4(world: &World, bytes: &[u8]) -> Passed<Verdict> {
-    const IGMP: u8 = 2;
     if bytes.len() < 20 || bytes[0] >> 4 != 4 || bytes[0] & 15 < 5 {
         return drop("multicast-frame");
     }
@@ -130,13 +129,14 @@ fn group_ipv4(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if be16(bytes, 2) < header_len || !destination.is_multicast() && !to_all {
         return drop("multicast-frame");
     }
-    Ok(Verdict::Ignore(match bytes[9] {
-        IGMP => "multicast",
-        protocol if is_routing(protocol) => "routing",
-        // Routing hellos of many kinds go to 224.0.0.0/24.
-        _ if destination.octets()[..3] == [224, 0, 0] => "routing",
-        _ => "other-multicast",
-    }))
+    let later_fragment = be16(bytes, 6) & 0x1fff != 0;
+    // What is claimed and is not there says nothing.
+    let payload = bytes.get(usize::from(header_len)..).unwrap_or_default();
+    let end = usize::from(be16(bytes, 2) - header_len).min(payload.len());
+    let payload = if later_fragment { &[] } else { &payload[..end] };
+    let last = destination.octets()[3];
+    let on_link = destination.octets()[..3] == [224, 0, 0];
+    Ok(Verdict::Ignore(others::kind(bytes[9], payload, on_link.then_some(last))))
 }
 
 /// The broadcast address of a network that we are on, the old one with zeros too.
@@ -145,15 +145,6 @@ pub(crate) fn is_our_broadcast(world: &World, address: Ipv4Addr) -> bool {
     // The worlds of this test are on networks of /24.
     (d == 0 || d == 255)
         && world.external_addresses.iter().any(|ours| ours.octets()[..3] == [a, b, c])
-}
-
-/// Routing protocols and VRRP.
-pub(crate) fn is_routing(protocol: u8) -> bool {
-    const EIGRP: u8 = 88;
-    const OSPF: u8 = 89;
-    const PIM: u8 = 103;
-    const VRRP: u8 = 112;
-    [EIGRP, OSPF, PIM, VRRP].contains(&protocol)
 }
 
 /// N1, N2: somebody has an address of ours, or our own words came back.

@@ -4,7 +4,8 @@ use std::net::Ipv6Addr;
 
 use crate::bytes::{ICMPV6, IPIP, Ipv6Fields, be16, checksum6, ethernet, icmp6_message, ipv6_at};
 use crate::internal::{self, Packet6};
-use crate::link::{Arrived, claim, is_routing};
+use crate::link::{Arrived, claim};
+use crate::others;
 use crate::tunnel_errors;
 use crate::verdict::{Passed, Verdict, drop};
 use crate::world::World;
@@ -23,16 +24,36 @@ pub(crate) fn from_link(
     if let Some(verdict) = namesake(world, bytes, frame_source, to_group) {
         return Ok(verdict);
     }
-    let packet = internal::well_formed(world, bytes, to_group).map_err(framed)?;
+    let packet = match internal::well_formed(world, bytes, to_group) {
+        Ok(packet) => packet,
+        Err(ended) => return Err(framed(between_others(world, bytes, &ended).unwrap_or(ended))),
+    };
     let destination = packet.destination();
     if packet.protocol == ICMPV6 && (destination.is_multicast() || world.is_our_ipv6(destination)) {
         return icmpv6(world, packet, frame_source);
     }
     if destination.is_multicast() && packet.protocol != IPIP {
-        let routing = is_routing(packet.protocol);
-        return Ok(Verdict::Ignore(if routing { "routing" } else { "other-multicast" }));
+        return Ok(Verdict::Ignore(others::kind6(packet.bytes)));
     }
     Ok(framed(internal::from_b4(world, packet).unwrap_or_else(|ended| ended)))
+}
+
+/// P1: extension headers that we would not have do not matter in what is not for us.
+fn between_others(world: &World, bytes: &[u8], ended: &Verdict) -> Option<Verdict> {
+    const HEADERS: [&str; 3] =
+        ["ipv6-unknown-option", "ipv6-routing-header", "ipv6-extension-chain"];
+    let Verdict::Drop(reason, _) = ended else { return None };
+    let group = ipv6_at(bytes.get(..40)?, 24);
+    if !HEADERS.contains(reason) || !group.is_multicast() {
+        return None;
+    }
+    let packet = &bytes[..40 + usize::from(be16(bytes, 4))];
+    if others::protocol6(packet) == Some(IPIP) {
+        return None;
+    }
+    let kind = others::kind6(packet);
+    let of_routers = ["multicast", "router-discovery", "routing"].contains(&kind);
+    (of_routers || !is_our_group(world, group)).then_some(Verdict::Ignore(kind))
 }
 
 /// P1: ICMPv6 that is between others, by its type or its group.

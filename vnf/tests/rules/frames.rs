@@ -151,6 +151,106 @@ fn p1_other_peoples_control_traffic_is_ignored_and_never_a_drop() {
     }
 }
 
+/// A packet behind an authentication header (RFC 4302) with 12 bytes of check value.
+fn authenticated(next: u8, behind: &[u8]) -> Vec<u8> {
+    [&[next, 4], &[0; 22][..], behind].concat()
+}
+
+#[test]
+fn p1_others_multicast_is_told_by_protocol_port_and_group() {
+    let mut lab = Lab::new();
+    let router = Ipv4Addr::new(192, 0, 2, 50);
+    let ipv4 = |group: [u8; 4], packet: &Ipv4| {
+        frame(STRANGER, [1, 0, 0x5e, group[1] & 0x7f, group[2], group[3]], None, 0x0800, packet)
+    };
+    let udp4 =
+        |group: [u8; 4], port| ipv4(group, &Ipv4::udp((router, port), (group.into(), port), 20));
+    let raw4 = |group: [u8; 4], protocol, payload: &[u8]| {
+        ipv4(group, &Ipv4::new(protocol, router, group.into(), payload))
+    };
+    for (sent, kind) in [
+        (udp4([224, 0, 0, 251], 5353), "other-multicast"),
+        (udp4([224, 0, 0, 252], 5355), "other-multicast"),
+        (udp4([239, 255, 255, 250], 1900), "other-multicast"),
+        (udp4([224, 0, 0, 9], 520), "routing"),
+        (udp4([224, 0, 0, 2], 646), "routing"),
+        (udp4([224, 0, 0, 2], 1985), "routing"),
+        (udp4([224, 0, 0, 102], 3222), "routing"),
+        (udp4([255, 255, 255, 255], 520), "routing"),
+        (udp4([255, 255, 255, 255], 67), "other-multicast"),
+        // Encrypted, only the group tells.
+        (raw4([224, 0, 0, 5], 50, &data(40)), "routing"),
+        (raw4([224, 0, 0, 1], 50, &data(40)), "other-multicast"),
+        (raw4([224, 0, 0, 18], 51, &authenticated(112, &data(20))), "routing"),
+        (raw4([224, 0, 0, 1], 1, &[9, 0, 0, 0, 1, 2, 7, 8]), "router-discovery"),
+        (raw4([224, 0, 0, 1], 1, &[8, 0, 0, 0, 1, 2, 7, 8]), "other-multicast"),
+    ] {
+        lab.frame(Side::External, &sent).ignored(kind);
+    }
+    let group = |last| Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, last);
+    let ipv6 = |packet: &Ipv6| {
+        frame(STRANGER, group_mac(packet.header.destination.into()), None, 0x86dd, packet)
+    };
+    let udp = |port: u16| Ipv4::udp((router, port), (router, port), 20).payload;
+    let hello = authenticated(89, &data(36));
+    for (packet, kind) in [
+        (Ipv6::new(17, STRANGER6, group(9), &udp(521)), "routing"),
+        (Ipv6::new(17, STRANGER6, group(0x66), &udp(2029)), "routing"),
+        (Ipv6::new(17, STRANGER6, group(0xfb), &udp(5353)), "other-multicast"),
+        (Ipv6::new(17, STRANGER6, "ff02::1:2".parse().unwrap(), &udp(547)), "other-multicast"),
+        (Ipv6::new(51, STRANGER6, group(5), &hello), "routing"),
+        (Ipv6::new(51, STRANGER6, "ff05::77".parse().unwrap(), &hello), "routing"),
+        (Ipv6::new(50, STRANGER6, group(6), &data(40)), "routing"),
+        // Of a fragmented packet, its first piece.
+        (Ipv6::new(89, STRANGER6, group(1), &data(64)).piece(0..32, 7), "routing"),
+        (Ipv6::new(17, STRANGER6, group(1), &udp(521)).piece(8..28, 7), "other-multicast"),
+    ] {
+        lab.frame(Side::Internal, &ipv6(&packet)).ignored(kind);
+    }
+}
+
+#[test]
+fn p1_others_multicast_is_ignored_whatever_its_extension_headers_are() {
+    const DISCARD_AND_TELL: [u8; 6] = [0x9e, 4, 0, 0, 0, 0];
+    const SEGMENTS_LEFT: [u8; 6] = [0, 1, 0, 0, 0, 0];
+    let mut lab = Lab::new();
+    let sent = |packet: &Ipv6| {
+        frame(STRANGER, group_mac(packet.header.destination.into()), None, 0x86dd, packet)
+    };
+    let group = |last| Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, last);
+    let report = Ipv6::icmp(STRANGER6, group(0x16), (143, 0), [0; 4], &[]);
+    let hello = Ipv6::new(89, STRANGER6, group(5), &data(36));
+    let query = Ipv6::new(17, STRANGER6, group(0xfb), &data(36));
+    let advertised = Ipv6::icmp(STRANGER6, group(1), (134, 0), [64, 0, 7, 8], &[0; 8]);
+    for (packet, kind) in [
+        (report, "multicast"),
+        (hello, "routing"),
+        (query, "other-multicast"),
+        (advertised, "router-discovery"),
+    ] {
+        let nine =
+            (0..9).fold(packet.clone(), |packet, _| packet.extended(60, &[1, 4, 0, 0, 0, 0]));
+        // Beyond the bound nobody looks at what it carries.
+        let beyond = if kind == "routing" { "routing" } else { "other-multicast" };
+        let all_nodes = packet.header.destination == group(1).octets();
+        lab.frame(Side::Internal, &sent(&packet.clone().extended(60, &DISCARD_AND_TELL)))
+            .ignored(kind);
+        lab.frame(Side::Internal, &sent(&packet.clone().extended(0, &DISCARD_AND_TELL)))
+            .ignored(kind);
+        lab.frame(Side::Internal, &sent(&packet.extended(43, &SEGMENTS_LEFT))).ignored(kind);
+        match all_nodes {
+            true => lab.frame(Side::Internal, &sent(&nine)).dropped("ipv6-extension-chain"),
+            false => lab.frame(Side::Internal, &sent(&nine)).ignored(beyond),
+        };
+    }
+    // A group of ours: it may be for us. Nor is a length ever trusted.
+    let ping = Ipv6::icmp(STRANGER6, group(1), (128, 0), [0; 4], &data(8));
+    lab.frame(Side::Internal, &sent(&ping.extended(60, &DISCARD_AND_TELL)))
+        .dropped("ipv6-unknown-option");
+    let cut = Ipv6::new(60, STRANGER6, group(5), &[89, 1, 1, 4, 0, 0, 0, 0]);
+    lab.frame(Side::Internal, &sent(&cut)).dropped("ipv6-truncated");
+}
+
 #[test]
 fn p2_claimed_longer_than_present_is_dropped() {
     let mut lab = Lab::new();

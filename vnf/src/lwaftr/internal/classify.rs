@@ -5,12 +5,13 @@ use crate::lwaftr::context::Context;
 use crate::lwaftr::errors::Icmpv6Error;
 use crate::lwaftr::keys::{End, Lookup};
 use crate::lwaftr::link;
+use crate::lwaftr::others;
 use crate::lwaftr::reassembly::{Arrival, Whole};
 use crate::lwaftr::relay::Relay;
 use crate::lwaftr::rewrite::Place;
 use crate::lwaftr::verdict::{Stop, Verdict};
 use crate::side::Side;
-use crate::telemetry::{DropReason, IgnoreReason};
+use crate::telemetry::DropReason;
 use crate::wire::ethernet::Ethernet;
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Fragment, Ipv6, Upper};
@@ -118,11 +119,33 @@ impl<P: FramePool> Relay<P> {
         bytes: &[u8],
         walked: Result<Upper<'a>, ipv6::Malformed>,
         station: MacAddr,
-    ) -> Result<Upper<'a>, DropReason> {
-        walked.map_err(|malformed| {
-            self.report_option(cx, packet, bytes, malformed, station);
-            malformed.into()
-        })
+    ) -> Result<Upper<'a>, Verdict> {
+        walked.map_err(|malformed| self.not_walked(cx, packet, bytes, malformed, station))
+    }
+
+    /// Extension headers that are not what they should be. Between others, what is no tunnelled packet
+    /// may have any that are whole.
+    #[cold]
+    fn not_walked(
+        &mut self,
+        cx: &Context<'_>,
+        packet: &Ipv6<'_>,
+        bytes: &[u8],
+        malformed: ipv6::Malformed,
+        station: MacAddr,
+    ) -> Verdict {
+        let destination = packet.destination();
+        let is_tunnelled =
+            || packet.upper_unchecked().is_ok_and(|upper| upper.protocol == protocol::IPV4);
+        if destination >> 120 == 0xff && malformed != ipv6::Malformed::Truncated && !is_tunnelled()
+        {
+            let kind = others::of_ipv6(packet);
+            if others::is_between_others(cx.snapshot, destination, kind) {
+                return Verdict::Ignore(kind);
+            }
+        }
+        self.report_option(cx, packet, bytes, malformed, station);
+        DropReason::from(malformed).into()
     }
 
     /// Tells the sender of an option that we do not know, if the option says so.
@@ -180,12 +203,7 @@ impl<P: FramePool> Relay<P> {
         let (source, destination) = (packet.source(), packet.destination());
         // A tunnelled packet is never somebody else's control traffic.
         if destination >> 120 == 0xff && upper != protocol::IPV4 {
-            return Verdict::Ignore(match upper {
-                protocol::EIGRP | protocol::OSPF | protocol::PIM | protocol::VRRP => {
-                    IgnoreReason::Routing
-                }
-                _ => IgnoreReason::OtherMulticast,
-            });
+            return Verdict::Ignore(others::of_ipv6(&packet));
         }
         if !cx.snapshot.is_own_ipv6(destination) {
             return DropReason::NotForUs.into();
