@@ -38,14 +38,22 @@ impl<P: FramePool> Relay<P> {
         if let Some(own) = cx.snapshot.neighbours.own_address(arp.sender.into()) {
             return self.hear_claim(cx, Side::External, own, arp.sender_mac);
         }
-        let to_us = cx.snapshot.is_own_ipv4(arp.target)
-            || settings.proxy_arp && cx.snapshot.table.has_address(arp.target.into());
+        if arp.sender_mac == settings.link.mac {
+            // Our own words came back.
+            return Verdict::Ignore(IgnoreReason::Arp);
+        }
+        let is_ours = cx.snapshot.is_own_ipv4(arp.target);
+        // Who announces an address asks nothing. Who probes for a subscriber's must hear that it is
+        // taken (RFC 5227 section 2.1).
+        let to_us = is_ours
+            || settings.proxy_arp
+                && arp.sender != arp.target
+                && cx.snapshot.table.has_address(arp.target.into());
         let is_reply = arp.operation == arp::Operation::Reply;
         let next_hop = cx.snapshot.neighbours.next_hop(Side::External, arp.sender.into());
-        if let Some(next_hop) = next_hop
-            && arp.sender_mac != settings.link.mac
-        {
-            next_hop.heard(arp.sender_mac, is_reply && to_us, true);
+        if let Some(next_hop) = next_hop {
+            // We never ask from a subscriber's address.
+            next_hop.heard(arp.sender_mac, is_reply && is_ours, true);
         }
         if !to_us || is_reply {
             let is_news = next_hop.is_some() || is_reply && to_us;

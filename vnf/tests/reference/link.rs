@@ -169,6 +169,9 @@ fn arp(world: &World, bytes: &[u8]) -> Passed<Verdict> {
     if world.is_our_ipv4(sender) {
         return Ok(claim(asker, world.external.mac, "arp"));
     }
+    if asker == world.external.mac {
+        return Ok(Verdict::Ignore("arp"));
+    }
     let target = ipv4_at(bytes, 24);
     if !world.is_our_ipv4(target) {
         return Ok(Verdict::Ignore("arp"));

@@ -48,6 +48,47 @@ fn n1_proxy_arp_answers_for_the_tables_addresses() {
     lab.frame(Side::External, &who_has((STRANGER, STRANGER4), UNKNOWN)).ignored("arp");
 }
 
+#[test]
+fn n1_what_others_say_of_a_softwires_address_is_not_answered_but_a_probe_is() {
+    let mut lab = Lab::configured(|config| config.external = "proxy-arp = true".into());
+    // Announced by a question, as most do, and by an answer.
+    lab.frame(Side::External, &who_has((STRANGER, SHARED), SHARED)).ignored("arp");
+    let announced = arp(2, (STRANGER, SHARED), (BROADCAST, SHARED));
+    let announced = frame(STRANGER, BROADCAST, None, 0x0806, &announced);
+    lab.frame(Side::External, &announced).ignored("arp");
+    assert_eq!(lab.alarms(), []);
+    // RFC 5227: who wants the address is told that it is taken, by a subscriber.
+    let answer = is_at((MACS[0], SHARED), (STRANGER, Ipv4Addr::UNSPECIFIED));
+    lab.frame(Side::External, &who_has((STRANGER, Ipv4Addr::UNSPECIFIED), SHARED))
+        .answered(&answer);
+    // Without the key it is nobody's here.
+    let mut lab = Lab::new();
+    lab.frame(Side::External, &who_has((STRANGER, Ipv4Addr::UNSPECIFIED), SHARED)).ignored("arp");
+}
+
+#[test]
+fn n1_our_own_probe_that_comes_back_is_not_answered() {
+    let mut lab = Lab::new();
+    let probe = who_has((MACS[0], Ipv4Addr::UNSPECIFIED), EXTERNAL);
+    lab.frame(Side::External, &probe).ignored("arp");
+    assert_eq!(lab.alarms(), []);
+}
+
+/// We never ask from a subscriber's address, so what is told to it is no answer.
+#[test]
+fn n1_an_answer_to_a_softwires_address_makes_no_next_hop_known() {
+    let mut lab = Lab::configured(|config| {
+        config.external = "proxy-arp = true".into();
+        config.ask_for_next_hops();
+    });
+    drop(lab.wait(0));
+    let told = is_at((NEXT_HOP_MACS[0], NEXT_HOP4), (MACS[0], SHARED));
+    lab.frame(Side::External, &told).consumed();
+    assert_eq!(lab.alice_sends(&alices()).fate(), "held-packets");
+    let outcome = lab.frame(Side::External, &next_hop4_answers(NEXT_HOP_MACS[0]));
+    assert_eq!(outcome.packets(Side::External), [alices().aged().bytes()]);
+}
+
 const TURN_AWAY: &str = "stop-answering-when-down = true";
 
 #[test]
