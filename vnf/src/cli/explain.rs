@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::output::print;
+use super::values::station;
 use crate::config;
 use crate::explain::{Explainer, Explanation};
 use crate::replay::{CaptureError, CaptureReader, MACS, Options, Record, Session};
@@ -54,7 +55,7 @@ pub struct Args {
     internal_in: Option<PathBuf>,
 
     /// MAC address of next hops that the configuration gives by IP address
-    #[arg(long, value_name = "MAC", default_value_t = NEXT_HOP)]
+    #[arg(long, value_name = "MAC", value_parser = station, default_value_t = NEXT_HOP)]
     next_hop_mac: MacAddr,
 
     /// As JSON, an object a line

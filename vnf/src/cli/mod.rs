@@ -32,6 +32,7 @@ pub mod stats;
 pub mod status;
 mod target;
 pub mod top;
+mod values;
 
 pub use failure::Failure;
 pub use target::Target;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output::print;
+use super::values::station;
 use super::{Failure, distinct};
 use crate::config;
 use crate::replay::{CaptureError, CaptureReader, CaptureWriter, MACS, Options, Record, Session};
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     counters: Option<PathBuf>,
     /// MAC address of next hops that the configuration gives by IP address
-    #[arg(long, value_name = "MAC")]
+    #[arg(long, value_name = "MAC", value_parser = station)]
     next_hop_mac: Option<MacAddr>,
     /// Let the timers run on until so many seconds after the first frame
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]

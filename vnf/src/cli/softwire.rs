@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::output::{print, print_json};
+use super::values::time;
 use super::{Failure, Target, softwire_history, softwire_top};
 use crate::control::protocol::{Lookup, Request};
 use crate::control::{Key, NOT_COUNTED, Row};
@@ -151,7 +152,7 @@ struct LookUp {
 
     /// Who had it at that time, like 2026-11-27T12:00:00Z or 2026-11-27T14:00:00+02:00, since when
     /// and until when
-    #[arg(long, value_name = "TIME", conflicts_with = "counters")]
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "counters")]
     at: Option<Timestamp>,
 
     /// With what each carried so far

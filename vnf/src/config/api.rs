@@ -245,7 +245,9 @@ fn read_tls(api: &mut ApiConfig, reader: &mut Reader) {
 /// Reads a file whose mode has none of the `forbidden` bits.
 fn read(path: &Path, forbidden: u32, remedy: &str) -> Result<Vec<u8>, String> {
     use std::os::unix::fs::PermissionsExt as _;
-    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let cannot = |error: std::io::Error| {
+        format!("cannot be read ({error}): the path of a file that this user may read")
+    };
     let bytes = source::read(path).map_err(cannot)?;
     let mode = std::fs::metadata(path).map_err(cannot)?.permissions().mode();
     if mode & forbidden != 0 { Err(remedy.to_owned()) } else { Ok(bytes) }

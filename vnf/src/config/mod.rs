@@ -19,6 +19,7 @@ mod rows;
 mod rules;
 mod source;
 mod suggest;
+mod syntax;
 mod tables;
 mod tls;
 mod value;
@@ -99,8 +100,10 @@ pub fn load_with_table(path: &Path) -> Result<(Config, TableWriter), ConfigError
         errors.push(ConfigError { file: Arc::clone(&file), line, key: String::new(), problem });
         errors
     };
-    let bytes =
-        source::read(path).map_err(|error| failed(0, format!("cannot be read: {error}")))?;
+    let bytes = source::read(path).map_err(|error| {
+        let right = "the path of a configuration that this user may read";
+        failed(0, format!("cannot be read ({error}): {right}"))
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, ConfigErrors};
 use super::key::Table;
 use super::suggest::nearest;
+use super::syntax;
 use super::value::Node;
 use crate::softwire::shown;
 
@@ -43,9 +44,11 @@ impl<'a> Reader<'a> {
             warnings: Vec::new(),
         };
         for error in syntax_errors {
-            let line = reader.line(error.span().map_or(0, |span| span.start));
+            let span = error.span().unwrap_or_default();
+            let line = reader.line(span.start);
             // The parser says several things about one mistake; the first one is the mistake.
-            reader.error(line, "TOML syntax", error.message().to_owned());
+            let (key, problem) = syntax::explained(text, span, error.message());
+            reader.error(line, &key, problem);
             reader.misread.insert(line);
         }
         reader

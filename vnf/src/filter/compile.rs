@@ -14,6 +14,25 @@ const BARE_IP: Linktype = Linktype(12);
 /// What libpcap says of an expression that is not in its language, without saying where.
 const SYNTAX_ERROR: &str = "syntax error";
 
+/// What would be right, by what libpcap says is wrong.
+const REMEDIES: [(&str, &str); 12] = [
+    (
+        "expression rejects all packets",
+        "filters see packets from their IPv4 or IPv6 header on, no Ethernet header and no VLAN",
+    ),
+    ("Raw IP", "filters see packets from their IPv4 or IPv6 header on"),
+    ("ethernet addresses", "filters see packets from their IPv4 or IPv6 header on"),
+    ("unknown host", "an address, or a name that this machine can look up"),
+    ("unknown network", "a network like 192.0.2.0/24, or a name that this machine can look up"),
+    ("illegal port", "ports go from 0 to 65535"),
+    ("unknown port", "a number from 0 to 65535, or a name of /etc/services"),
+    ("unknown ip proto", "a number from 0 to 255, or a name of /etc/protocols"),
+    ("invalid IPv4 address", "four numbers from 0 to 255, like 192.0.2.1"),
+    ("modifier applied to", "ip with IPv4 addresses, ip6 with IPv6 addresses"),
+    ("non-network bits", "a network's address has no bits behind its prefix, as in 192.0.2.0/24"),
+    ("division by zero", "a divisor that is not 0"),
+];
+
 /// Looking up protocols by name is not for several threads at once.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -78,14 +97,9 @@ fn explained(expression: &str, said: &str) -> String {
         let right = "an expression as tcpdump takes it, see pcap-filter(7)";
         return pointed_at(expression, place, &format!("{what}: {right}"));
     }
-    let advice = if said == "expression rejects all packets" {
-        ": filters see packets from their IPv4 or IPv6 header on, no Ethernet header and no VLAN"
-    } else if said.contains("Raw IP") || said.contains("ethernet addresses") {
-        ": filters see packets from their IPv4 or IPv6 header on"
-    } else {
-        ""
-    };
-    pointed_at(expression, Place::of_word(expression, said), &format!("{said}{advice}"))
+    let right = REMEDIES.iter().find(|(mistake, _)| said.contains(mistake));
+    let right = right.map_or("an expression as tcpdump takes it, see pcap-filter(7)", |of| of.1);
+    pointed_at(expression, Place::of_word(expression, said), &format!("{said}: {right}"))
 }
 
 #[cfg(test)]
@@ -131,10 +145,14 @@ mod tests {
     #[test]
     fn other_errors_point_at_the_word_they_are_about() {
         for (expression, says, wrong) in [
-            ("ip host 1.2.3.400", "invalid IPv4 address", "1.2.3.400"),
-            ("udp and port nosuch", "unknown port", "nosuch"),
-            ("tcp port 99999", "illegal port number", "99999"),
-            ("ip6 host 192.0.2.1", "modifier applied to", "ip6"),
+            ("ip host 1.2.3.400", "address '1.2.3.400': four numbers from 0 to 255", "1.2.3.400"),
+            ("udp and port nosuch", "port 'nosuch': a number from 0 to 65535", "nosuch"),
+            ("tcp port 99999", "> 65535: ports go from 0 to 65535", "99999"),
+            ("portrange 5-70000", "ports go from 0 to 65535", "portrange 5-70000"),
+            ("ip6 host 192.0.2.1", "ip host: ip with IPv4 addresses", "ip6"),
+            ("net 10.0.0.1/8", "10.0.0.1/8\": a network's address", "net 10.0.0.1/8"),
+            ("len / 0 = 1", "division by zero: a divisor", "len / 0 = 1"),
+            ("ip[0:3] = 1", "data size must be 1, 2, or 4: an expression as", "ip[0:3] = 1"),
             ("vlan 5 and ip", "no VLAN support", "vlan"),
             ("tcp and ip6 protochain 6", "cannot be converted to machine code", "protochain"),
             ("ip and inbound", "not in the packet", "inbound"),

@@ -136,6 +136,18 @@ impl CaptureReader {
             Format::PcapNg(_) => self.next_packet_block()?,
         };
         let Some((original, record)) = found else { return Ok(None) };
+        if (original as usize) < record.frame.len() {
+            let captured = record.frame.len();
+            let problem = format!(
+                "holds {captured} bytes of a frame that had {original}: a damaged capture: write \
+                 it anew"
+            );
+            return Err(CaptureError::Record {
+                path: self.path.clone(),
+                number: self.number,
+                problem,
+            });
+        }
         if (original as usize) > record.frame.len() {
             return Err(CaptureError::Truncated {
                 path: self.path.clone(),
@@ -347,6 +359,12 @@ mod tests {
         }
         // A record longer than the file's own snap length is all there.
         assert_eq!(read(&capture(40, 60)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_record_of_more_bytes_than_its_frame_had_is_refused() {
+        let error = read(&capture(65_535, 59)).unwrap_err();
+        assert!(error.contains("record 2 holds 60 bytes of a frame that had 59: "), "{error}");
     }
 
     #[test]

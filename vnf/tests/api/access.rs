@@ -66,7 +66,8 @@ fn other_addresses_need_tls_and_somebody_who_may() {
     refused("listen = \"[2001:db8::1]:1\"\ncredentials = \"credentials\"", "no tls-certificate");
     refused("tls-key = \"key.pem\"", "api.tls-key: needs tls-certificate");
     refused("client-ca = \"ca.pem\"", "api.client-ca: needs TLS");
-    refused("credentials = \"nowhere\"", "nowhere: cannot be read");
+    refused("credentials = \"nowhere\"", "nowhere: cannot be read (No such file");
+    refused("credentials = \"nowhere\"", "the path of a file that this user may read");
     refused("host-names = \"a/b\"", "api.host-names: \"a/b\" is not accepted");
     refused("listen = [\"[::1]:1\", \"[::1]:1\"]", "names [::1]:1 twice");
 }

@@ -203,7 +203,19 @@ fn every_mistake_has_its_message() {
         (
             "[policy]",
             "[policy]\nhop-limit = 1\nhop-limit = 2",
-            "relay.toml:15: TOML syntax: duplicate key",
+            "relay.toml:15: policy.hop-limit: stands twice in its table: once",
+        ),
+        (
+            "[policy]",
+            "[internal]\nmtu = 1500\n[policy]",
+            "relay.toml:13: internal: stands twice: one table of that name, with all its keys\n\
+             relay.toml:14: internal.mtu: stands twice in its table: once",
+        ),
+        (
+            "mtu = 1540",
+            "vlan.id = 3\nvlan = 4",
+            "relay.toml:9: internal.vlan: a table is not accepted: must be an integer from 0 to 4094\n\
+             relay.toml:10: internal.vlan: stands twice in its table: once",
         ),
         (
             "[policy]",
@@ -235,6 +247,15 @@ fn every_mistake_has_its_message() {
     for (old, new, message) in cases {
         assert_eq!(&messages(old, new), message, "{new}");
     }
+}
+
+#[test]
+fn what_is_too_deep_is_refused_with_its_key() {
+    let deep = format!("[policy]\nmartians = {}{}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(
+        messages("[policy]", &deep),
+        "relay.toml:14: policy.martians: lists or tables too deep in one another: no key takes such a value"
+    );
 }
 
 #[test]
@@ -392,7 +413,8 @@ fn a_filter_that_is_wrong_is_shown_with_the_place() {
         ),
         (
             "host 192.0.2.300",
-            "relay.toml:9: internal.ingress-filter: invalid IPv4 address '192.0.2.300'\n    \
+            "relay.toml:9: internal.ingress-filter: invalid IPv4 address '192.0.2.300': \
+             four numbers from 0 to 255, like 192.0.2.1\n    \
              host 192.0.2.300\n         ^^^^^^^^^^^",
         ),
         (
