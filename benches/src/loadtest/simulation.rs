@@ -135,6 +135,7 @@ fn settings(on_a_stick: bool) -> Settings {
             link: internal,
             addresses: vec!["2001:db8:ffff:1::2/64".parse().unwrap()],
             link_local: internal.mac.link_local(),
+            br_anycast: true,
             next_hop: NextHop::Fixed(LINKS.internal.ours),
         },
         on_a_stick,

@@ -228,6 +228,7 @@ impl Config {
                 link: internal_link,
                 addresses: self.internal.addresses.clone(),
                 link_local: self.internal.link_local.unwrap_or(internal_link.mac.link_local()),
+                br_anycast: self.internal.br_anycast,
                 next_hop: next_hop(&self.internal),
             },
             on_a_stick: self.on_a_stick(),

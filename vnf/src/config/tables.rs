@@ -134,6 +134,8 @@ pub struct Interface<A, N> {
     pub addresses: Vec<N>,
     /// Our link-local address (internal side only); from the MAC address unless given.
     pub link_local: Option<A>,
+    /// Other relays may have our BR addresses too (internal side only).
+    pub br_anycast: bool,
     /// Our MAC address; the port's own unless given.
     pub mac: Option<MacAddr>,
     /// The 802.1Q VLAN; 0 for untagged.
@@ -167,6 +169,7 @@ impl<A, N> Default for Interface<A, N> {
             port: String::new(),
             addresses: Vec::new(),
             link_local: None,
+            br_anycast: true,
             mac: None,
             vlan: 0,
             mtu: 1500,
@@ -212,7 +215,10 @@ impl Table for InternalInterface {
 
     fn keys() -> Vec<Key<Self>> {
         let mut keys = interface_keys();
-        keys.extend(keys![Self; "link-local" OPTIONAL link_local = Maybe(Parsed);]);
+        keys.extend(keys![Self;
+            "link-local" OPTIONAL link_local = Maybe(Parsed);
+            "br-anycast" OPTIONAL br_anycast = Boolean;
+        ]);
         keys
     }
 }

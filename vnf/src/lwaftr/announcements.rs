@@ -8,7 +8,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use super::context::Context;
 use super::own_addresses::Saying;
 use super::relay::Relay;
-use crate::frame::FramePool;
+use crate::frame::{FramePool, TX_BURST};
 use crate::side::Side;
 use crate::wire::mld::Record;
 
@@ -23,6 +23,10 @@ impl<P: FramePool> Relay<P> {
             self.report_all(cx, due.map(|group| (record(group.is_joined()), group.address())));
         }
         for (side, own) in neighbours.own() {
+            // Of very many addresses, some wait for the next time.
+            if self.out[side.index()].room() < TX_BURST / 2 {
+                continue;
+            }
             while let Some(saying) = own.due(cx.now, self.announces) {
                 let sent = self.say(cx, saying, own.address());
                 self.note(*side, sent);
@@ -253,6 +257,27 @@ mod tests {
             .collect();
         // Each BR address has a group of its own, two of them those of our other addresses.
         assert_eq!(records, [60, 42]);
+    }
+
+    #[test]
+    fn n2_each_of_very_many_br_addresses_is_asked_for_once() {
+        let mut settings = quiet_settings();
+        settings.internal.br_anycast = false;
+        settings.br_addresses =
+            (0..500_u16).map(|last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 2, last)).collect();
+        // One that is an internal address too.
+        settings.br_addresses.push("2001:db8:1::1".parse().unwrap());
+        let (mut relay, snapshot) = (relay(), Snapshot::new(settings, table()));
+        let mut asked = Vec::new();
+        for ms in (0..60_000).step_by(100) {
+            let said = said(&mut relay, &snapshot, Side::Internal, ms);
+            asked.extend(said.into_iter().filter(|line| line.starts_with("solicit")));
+        }
+        assert_eq!(relay.counters.of(Side::Internal).suppressed_errors.get(), 0);
+        let count = asked.len();
+        asked.sort();
+        asked.dedup();
+        assert_eq!((count, asked.len()), (502, 502));
     }
 
     #[test]

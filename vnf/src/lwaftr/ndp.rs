@@ -117,8 +117,7 @@ impl<P: FramePool> Relay<P> {
         if cx.snapshot.is_silent(Side::Internal) {
             return Verdict::Consume;
         }
-        // BR addresses are anycast: another relay may have them too.
-        let is_anycast = cx.snapshot.is_br(target);
+        let is_anycast = cx.snapshot.is_anycast(target);
         if is_probe && is_anycast {
             return Verdict::Consume;
         }

@@ -56,7 +56,14 @@ impl Neighbours {
         let old_hops = |side: Side| old.map_or(&[][..], |old| old.next_hops(side));
         let ipv4 = external.addresses.iter().map(|net| (Side::External, Ipv4Net::addr(net).into()));
         let ipv6 = internal.addresses.iter().map(Ipv6Net::addr).chain([internal.link_local]);
-        let own = ipv4.chain(ipv6.clone().map(|address| (Side::Internal, IpAddr::from(address))));
+        // A BR address may be an internal address as well.
+        let undivided = settings
+            .br_addresses
+            .iter()
+            .copied()
+            .filter(|br| !internal.br_anycast && !ipv6.clone().any(|address| address == *br));
+        let own = ipv6.clone().chain(undivided).map(|address| (Side::Internal, address.into()));
+        let own = ipv4.chain(own);
         let old_own = old.map_or(&[][..], |old| &old.own);
         let own = own.map(|(side, address)| {
             let link = match side {
@@ -67,7 +74,8 @@ impl Neighbours {
             let known = old_own.iter().find(|(there, own)| *there == side && own.is_like(&new));
             (side, known.map_or_else(|| Arc::new(new), |(_, known)| Arc::clone(known)))
         });
-        let listening = ipv6.chain(settings.br_addresses.iter().copied()).map(solicited_node);
+        let listening =
+            ipv6.clone().chain(settings.br_addresses.iter().copied()).map(solicited_node);
         Self {
             next_hops: [
                 hops(&external.next_hop, &external.link, old_hops(Side::External)),
@@ -115,7 +123,8 @@ impl Neighbours {
         }
     }
 
-    /// Our addresses that nobody else may have, each with its side; BR addresses are anycast.
+    /// Our addresses that nobody else may have, each with its side: not BR addresses that are
+    /// anycast.
     pub(super) fn own(&self) -> &[(Side, Arc<OwnAddress>)] {
         &self.own
     }

@@ -122,6 +122,8 @@ pub struct Internal {
     pub addresses: Vec<Ipv6Net>,
     /// Our link-local address: from the MAC unless given (N2).
     pub link_local: Ipv6Addr,
+    /// Other relays may have our BR addresses too: they are not defended (N2).
+    pub br_anycast: bool,
     /// The router towards the B4s, or several.
     pub next_hop: NextHop<Ipv6Addr>,
 }
@@ -421,6 +423,7 @@ pub(super) mod tests {
                 link: link(2),
                 addresses: vec!["2001:db8:1::1/64".parse().unwrap()],
                 link_local: link(2).mac.link_local(),
+                br_anycast: true,
                 next_hop: NextHop::Addresses(vec!["2001:db8:1::fe".parse().unwrap()]),
             },
             on_a_stick: false,

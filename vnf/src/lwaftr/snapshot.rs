@@ -115,6 +115,12 @@ impl Snapshot {
         self.own_ipv6.contains(&address) || self.is_br(address)
     }
 
+    /// May other relays have this BR address too (N2)? Not if it is an internal address as well.
+    pub(super) fn is_anycast(&self, address: u128) -> bool {
+        let internal = &self.settings.internal;
+        internal.br_anycast && self.is_br(address) && !self.own_ipv6.contains(&address)
+    }
+
     /// Is this ff02::1, or the solicited-node group of an address of ours?
     pub(super) fn is_own_group(&self, address: u128) -> bool {
         self.groups.contains(&address)

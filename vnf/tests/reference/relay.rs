@@ -62,6 +62,7 @@ fn settings(world: &World, on_a_stick: bool) -> Settings {
             link: link(&world.internal),
             addresses: ipv6.collect(),
             link_local: world.link_local,
+            br_anycast: true,
             next_hop: NextHop::Fixed(MacAddr(world.internal.next_hop)),
         },
         on_a_stick,

@@ -14,12 +14,13 @@ use crate::lab::{
     BR1, BR2, Config, EXTERNAL, INTERNAL, LINK_LOCAL, Lab, MACS, NEXT_HOP_MACS, NEXT_HOP4, alices,
 };
 use crate::link::{
-    BROADCAST, Mac, OVERRIDE, advertisement, frame, group_mac, is_at, solicitation, solicited_node,
-    who_has,
+    BROADCAST, Mac, OVERRIDE, SOLICITED, advertisement, frame, group_mac, is_at, solicitation,
+    solicited_node, who_has,
 };
 
 const STRANGER: Mac = [2, 0, 0, 0, 0, 0x77];
 const STRANGER4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
+const STRANGER6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x77);
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const MLD_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
 
@@ -130,6 +131,65 @@ fn n2_a_conflict_is_an_alarm() {
     let outcome = lab.frame(Side::Internal, &other);
     assert_eq!(outcome.counted(Side::Internal, "address-conflicts"), 0);
     assert_eq!(lab.alarms().len(), 1);
+}
+
+const ALONE: &str = "br-anycast = false";
+
+#[test]
+fn n2_br_addresses_that_are_not_anycast_are_probed_and_defended() {
+    let mut lab = Lab::configured(|config| config.internal = ALONE.into());
+    let probe = |from: Mac, address| {
+        let group = solicited_node(address);
+        let packet = solicitation(Ipv6Addr::UNSPECIFIED, group, address, None);
+        frame(from, group_mac(group), None, 0x86dd, &packet)
+    };
+    let probes: BTreeSet<_> = said(&lab, Side::Internal, 60)
+        .into_iter()
+        .filter(|(_, frame)| frame[14 + 6] == 58 && frame[14 + 40] == 135)
+        .collect();
+    let expected = [INTERNAL, LINK_LOCAL, BR1, BR2].map(|address| (0, probe(MACS[1], address)));
+    assert_eq!(probes, BTreeSet::from(expected));
+    // Questions are answered with the override flag, and somebody else's probe to all nodes.
+    let group = solicited_node(BR1);
+    let asked = solicitation(STRANGER6, group, BR1, Some(STRANGER));
+    let answer = advertisement(BR1, STRANGER6, BR1, MACS[1], SOLICITED | OVERRIDE);
+    lab.frame(Side::Internal, &frame(STRANGER, group_mac(group), None, 0x86dd, &asked))
+        .answered(&frame(MACS[1], STRANGER, None, 0x86dd, &answer));
+    let answer = advertisement(BR1, ALL_NODES, BR1, MACS[1], OVERRIDE);
+    lab.frame(Side::Internal, &probe(STRANGER, BR1)).answered(&frame(
+        MACS[1],
+        group_mac(ALL_NODES),
+        None,
+        0x86dd,
+        &answer,
+    ));
+    lab.frame(Side::Internal, &probe(MACS[1], BR1)).ignored("ndp");
+    // Who else advertises one is an alarm, from that very address too.
+    for (from, conflicts) in [(STRANGER6, 1), (BR2, 1)] {
+        let claim = advertisement(from, ALL_NODES, BR2, STRANGER, OVERRIDE);
+        let claim = frame(STRANGER, group_mac(ALL_NODES), None, 0x86dd, &claim);
+        let outcome = lab.frame(Side::Internal, &claim);
+        assert_eq!(outcome.counted(Side::Internal, "address-conflicts"), conflicts);
+        outcome.consumed();
+    }
+    let alarms = lab.alarms();
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    assert_eq!(
+        (alarms[0].kind, &*alarms[0].about),
+        (AlarmKind::DuplicateAddress, &*BR2.to_string())
+    );
+}
+
+#[test]
+fn n2_a_br_address_that_is_an_internal_address_too_is_not_anycast() {
+    let mut lab = Lab::configured(|config| {
+        config.br_addresses.push(INTERNAL);
+    });
+    let group = solicited_node(INTERNAL);
+    let asked = solicitation(STRANGER6, group, INTERNAL, Some(STRANGER));
+    let answer = advertisement(INTERNAL, STRANGER6, INTERNAL, MACS[1], SOLICITED | OVERRIDE);
+    lab.frame(Side::Internal, &frame(STRANGER, group_mac(group), None, 0x86dd, &asked))
+        .answered(&frame(MACS[1], STRANGER, None, 0x86dd, &answer));
 }
 
 #[test]

@@ -74,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) policy: String,
     /// Of `[softwires]`.
     pub(crate) softwires: String,
+    pub(crate) br_addresses: Vec<Ipv6Addr>,
     pub(crate) ports: [&'static str; 2],
     /// How the next hops are given.
     pub(crate) next_hops: [String; 2],
@@ -91,6 +92,7 @@ impl Default for Config {
             internal: String::new(),
             policy: String::new(),
             softwires: String::new(),
+            br_addresses: vec![BR1, BR2],
             ports: ["net_null0", "net_null1"],
             next_hops: NEXT_HOP_MACS.map(mac),
             mtus: [1500, 1500],
@@ -132,15 +134,17 @@ impl Config {
             let (port, mtu) = (self.ports[side], self.mtus[side]);
             format!("port = \"{port}\"\nmtu = {mtu}\n{vlan}{}", self.next_hops[side])
         };
+        let br_addresses: Vec<_> = self.br_addresses.iter().map(|br| format!("\"{br}\"")).collect();
         // A label that is known beforehand; E5 has tests of its own.
         let label = if self.policy.contains("flow-label") { "" } else { "flow-label = 0\n" };
         format!(
             "[external]\naddress = \"{EXTERNAL}/24\"\n{}{}\n[internal]\naddress = \"{INTERNAL}/64\"\n\
-             {}{}\n[softwires]\nbr-addresses = [\"{BR1}\", \"{BR2}\"]\n{}\n{}[policy]\n{label}{}\n",
+             {}{}\n[softwires]\nbr-addresses = {}\n{}\n{}[policy]\n{label}{}\n",
             link(0),
             self.external,
             link(1),
             self.internal,
+            format_args!("[{}]", br_addresses.join(", ")),
             self.softwires,
             softwires.concat(),
             self.policy,
