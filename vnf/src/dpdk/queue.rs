@@ -68,7 +68,7 @@ pub struct RxQueue {
 pub struct TxQueue {
     port: u16,
     queue: u16,
-    /// Frames longer than this are refused here, because the driver would not notice.
+    /// No frame longer than this may come to the driver, which would not notice.
     longest: Option<u16>,
     shared: Arc<Shared>,
     _not_shared: PhantomData<Cell<()>>,
@@ -162,16 +162,24 @@ impl TxQueue {
 impl frame::TxQueue for TxQueue {
     type Frame = Mbuf;
 
+    fn longest(&self) -> Option<u16> {
+        self.longest
+    }
+
     /// Calls the driver even when there is nothing to send: a bonding port needs that for LACP.
     fn transmit(&mut self, frames: &mut TxBurst<Mbuf>) -> usize {
-        let before = frames.len();
+        let offered = frames.len();
+        let mut left = offered;
         if let Some(longest) = self.longest {
-            frames.retain(|frame| frame.bytes().len() <= usize::from(longest));
-            self.shared.count_too_long(before - frames.len());
+            // The relay has taken these out before.
+            let fits = |frame: &Mbuf| frame.bytes().len() <= usize::from(longest);
+            left = frames.iter().position(|frame| !fits(frame)).unwrap_or(offered);
         }
-        let mut left = frames.len();
+        let mut sent_so_far = 0;
         loop {
-            // SAFETY: Mbuf is a transparent pointer, so `frames` is an array of `left` pointers.
+            let there = offered - sent_so_far;
+            // SAFETY: Mbuf is a transparent pointer, so `frames` is an array of `there` pointers, of
+            // which the first `left` are to be sent.
             // The port runs, and this is the only holder of the queue. DPDK takes ownership of
             // the first `sent` of them: the length is zero while it does, so that no panic can
             // drop them, and the others are moved to the front afterwards.
@@ -184,14 +192,15 @@ impl frame::TxQueue for TxQueue {
                     first.cast::<*mut rte_mbuf>(),
                     left as u16,
                 ));
-                ptr::copy(first.add(sent), first, left - sent);
-                frames.set_len(left - sent);
+                ptr::copy(first.add(sent), first, there - sent);
+                frames.set_len(there - sent);
                 sent
             };
             left -= sent;
+            sent_so_far += sent;
             // Some drivers take a few at a time: the ring is full when they take none.
             if left == 0 || sent == 0 {
-                return before - left;
+                return sent_so_far;
             }
         }
     }

@@ -115,6 +115,11 @@ pub trait TxQueue {
     /// The kind of frame it takes.
     type Frame: Frame;
 
+    /// Bytes that a frame may have, where the port would not refuse a longer one.
+    fn longest(&self) -> Option<u16> {
+        None
+    }
+
     /// Sends frames from the front of `frames`, in order, and returns how many the port accepted;
     /// those are gone from `frames`, the others remain in it.
     fn transmit(&mut self, frames: &mut TxBurst<Self::Frame>) -> usize;

@@ -39,7 +39,7 @@ impl Fate {
     }
 
     /// The interface whose frame it tells of, if it tells of one, when it leaves by `side`.
-    fn received_on(self, side: Side) -> Option<Side> {
+    pub(super) fn received_on(self, side: Side) -> Option<Side> {
         match self {
             Self::Forwarded => Some(side.other()),
             Self::Hairpinned | Self::Answered => Some(side),
@@ -157,6 +157,32 @@ impl<F: Frame> Outbox<F> {
     /// When the packets were received that waited and were sent since the last call.
     pub(super) fn take_waits(&mut self) -> impl Iterator<Item = u64> {
         self.waits.drain(..)
+    }
+
+    /// Takes out the frames that are longer than the port may be given, each with what it is and the
+    /// bytes of what was received.
+    #[cold]
+    pub(super) fn take_longer(&mut self, longest: u16) -> ArrayVec<(F, Fate, usize), TX_BURST> {
+        let mut taken = ArrayVec::new();
+        let mut kept = Self::new();
+        kept.waits = std::mem::take(&mut self.waits);
+        let late = |number| self.late.iter().find(|(late, _)| *late == number).map(|late| late.1);
+        for (number, (frame, origin)) in self.frames.drain(..).zip(self.origins).enumerate() {
+            let Origin { fate, received_len } = origin;
+            if frame.bytes().len() > usize::from(longest) {
+                let _ = taken.try_push((frame, fate, received_len as usize));
+            } else {
+                let received = Received { len: received_len, since: late(number) };
+                let _ = kept.push(frame, fate, received);
+            }
+        }
+        *self = kept;
+        taken
+    }
+
+    /// Is any frame longer than this?
+    pub(super) fn has_longer(&self, longest: u16) -> bool {
+        self.frames.iter().any(|frame| frame.bytes().len() > usize::from(longest))
     }
 
     /// Hands everything to the port and counts: what it accepted as sent, the rest as dropped by

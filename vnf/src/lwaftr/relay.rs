@@ -176,10 +176,28 @@ impl<P: FramePool> Relay<P> {
     /// Sends what waits for this side, and counts what became of it. With nothing to send the queue
     /// is called all the same: some drivers do their work in there.
     pub fn send(&mut self, side: Side, queue: &mut impl TxQueue<Frame = P::Frame>) -> Sent {
+        if let Some(longest) = queue.longest()
+            && self.out[side.index()].has_longer(longest)
+        {
+            self.refuse_longer(side, longest);
+        }
         if self.tap.is_on() {
             return self.send_watched(side, queue);
         }
         self.out[side.index()].flush(side, queue, &self.counters)
+    }
+
+    /// Drops what is longer than a port may be given, as if the port had refused it (A1).
+    #[cold]
+    fn refuse_longer(&mut self, side: Side, longest: u16) {
+        for (frame, fate, len) in self.out[side.index()].take_longer(longest) {
+            match fate.received_on(side) {
+                Some(on) => self.count_drop(on, DropReason::TxFull, &frame, len),
+                None if fate.is_originated() => self.counters.of(side).suppressed_errors.add(1),
+                // The last piece tells of its packet.
+                None => {}
+            }
+        }
     }
 
     /// The same while somebody wants to see what leaves.

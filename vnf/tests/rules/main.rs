@@ -23,6 +23,7 @@ mod reassembly;
 mod shared_fragments;
 mod spreading;
 mod tunnel;
+mod workers;
 
 // Shared with the properties, which ask it more.
 #[allow(dead_code)]
