@@ -10,13 +10,14 @@ use std::{
     fs::File,
     net::UdpSocket,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use support::{Lab, NEEDS, PORT, Running, alone, experimental, is_experimental, run, veth};
 use vnf::{
-    dpdk::{Device, Eal, EalConfig, Hugepages, Memory, PortConfig, ThreadRegistration, Tsc},
+    dpdk::{Device, Eal, EalConfig, Hugepages, Mbuf, Memory, PortConfig, ThreadRegistration, Tsc},
     frame::{
         BURST, Frame, FramePool, RxQueue as _, TX_BURST, TxBurst, TxQueue as _,
         plan::{LARGE_ROOM, PoolPlan, SMALL_ROOM},
@@ -245,11 +246,27 @@ fn af_xdp() {
         let idle = lab.pools.small.in_use();
         echo_with_the_kernel("lw1", &mut port);
 
-        // a frame the driver would copy past a buffer's end is held back, and said
-        let monitor = port.port.monitor();
-        assert_eq!(monitor.read().unwrap().tx_errors, 0);
-        port.send([lab.frame(&experimental(usize::from(SMALL_ROOM) + 1, 1))]);
-        assert_eq!(monitor.read().unwrap().tx_errors, 1);
+        // a frame the driver would copy past a buffer's end is not taken, nor what is behind it
+        assert_eq!(port.queues[0].1.longest(), Some(SMALL_ROOM));
+        let too_long = experimental(usize::from(SMALL_ROOM) + 1, 1);
+        let frames = [experimental(60, 1), too_long, experimental(60, 2)];
+        let mut batch: TxBurst<Mbuf> = frames.iter().map(|frame| lab.frame(frame)).collect();
+        assert_eq!(port.queues[0].1.transmit(&mut batch), 1);
+        assert_eq!(batch.len(), 2);
+        assert_eq!(port.port.monitor().read().unwrap().tx_errors, 0);
+        drop(batch);
+
+        // the interface below follows what is wanted of frames to others, while the port runs
+        let takes_all = || {
+            let shown = Command::new("ip").args(["link", "show", "lw0"]).output().unwrap();
+            let shown = String::from_utf8_lossy(&shown.stdout).contains("PROMISC");
+            (shown, port.port.monitor().read().unwrap().takes_all)
+        };
+        assert_eq!(takes_all(), (false, false));
+        for wanted in [true, false, true, true, false, false] {
+            port.port.monitor().take_all(wanted).unwrap();
+            assert_eq!(takes_all(), (wanted, wanted));
+        }
 
         // This driver keeps its rings' buffers for ever: nothing else may be missing. It takes
         // back what the kernel has sent when it sends the next.

@@ -191,7 +191,7 @@ fn interface_keys<A: Text, N: Text>() -> Vec<Key<Interface<A, N>>> {
         "mac" FIXED mac = Maybe(Parsed);
         "vlan" OPTIONAL vlan = Integer(0, 4094);
         "mtu" OPTIONAL mtu = Integer(1280, 9000);
-        "promiscuous" FIXED promiscuous = Boolean;
+        "promiscuous" OPTIONAL promiscuous = Boolean;
         "next-hop" OPTIONAL next_hops = List(Parsed);
         "next-hop-mac" OPTIONAL next_hop_mac = Maybe(Parsed);
         "on-link" OPTIONAL on_link = Boolean;

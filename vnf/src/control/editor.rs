@@ -22,6 +22,7 @@ use super::journal::Journal;
 use super::making::cannot_write;
 use super::opening::{lay_over_what_fits, open_history, open_journal};
 use super::publisher::Publisher;
+use super::steering::{Steering, TakeAll};
 use super::undo::{Undo, give_up_unconfirmed};
 use crate::config::{Config, LogFormat};
 use crate::log::{self, Format};
@@ -41,6 +42,7 @@ pub struct Editor {
     pub(super) journal: Option<Journal>,
     pub(super) macs: PortMacs,
     pub(super) largest_mtus: [u16; 2],
+    pub(super) ports: Steering,
     /// When softwires end; shared with those who show them.
     pub(super) leases: Arc<RwLock<Leases>>,
     pub(super) history: Option<History>,
@@ -91,6 +93,7 @@ impl Editor {
             journal,
             macs,
             largest_mtus: [u16::MAX; 2],
+            ports: Steering::default(),
             leases: Arc::new(RwLock::new(leases)),
             history,
             undo: None,
@@ -106,6 +109,11 @@ impl Editor {
     /// Tells what the ports can carry, by side, in IP bytes: no reload may want more.
     pub fn limit_mtus(&mut self, largest: [u16; 2]) {
         self.largest_mtus = largest;
+    }
+
+    /// From now on ports are told what a new configuration wants them to take.
+    pub fn steer_ports(&mut self, take_all: TakeAll) {
+        self.ports = Steering::new(take_all);
     }
 
     /// The file with this extension beside the journal.

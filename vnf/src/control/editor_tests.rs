@@ -14,6 +14,7 @@ use super::row::Key;
 use super::testing::{softwire, table, write_config, write_table};
 use crate::config;
 use crate::memory::Generations;
+use crate::side::Side;
 use crate::softwire::{Binding, Softwire};
 use crate::wire::MacAddr;
 
@@ -315,4 +316,62 @@ fn a_bad_file_changes_nothing_and_says_why() {
     std::fs::remove_file(&relay.path).unwrap();
     assert_eq!(relay.reload(FORCE).unwrap_err().kind, ErrorKind::Files);
     assert_eq!(relay.softwires(), table());
+}
+
+/// P1, Q2: ports are told at a reload; more is let in before the relay takes it, and a port that
+/// cannot refuses the reload.
+#[test]
+fn q2_a_reload_takes_up_promiscuous_and_tells_the_ports() {
+    use std::sync::Mutex;
+    type Told = Arc<Mutex<Vec<(Side, bool)>>>;
+    let steered = |relay: &mut Relay, broken: Option<(Side, bool)>| -> Told {
+        let told = Told::default();
+        let hears = Arc::clone(&told);
+        relay.editor.steer_ports(Box::new(move |side, all| {
+            hears.lock().unwrap().push((side, all));
+            if broken == Some((side, all)) {
+                Err("the port is stubborn".to_owned())
+            } else {
+                Ok(())
+            }
+        }));
+        told
+    };
+    let takes = |relay: &Relay| {
+        let snapshot = relay.editor.publisher().snapshots().load_full();
+        let settings = &snapshot.settings;
+        [settings.external.link.promiscuous, settings.internal.link.promiscuous]
+    };
+    let mut relay = Relay::start();
+    let told = steered(&mut relay, None);
+    relay.change_config("[internal]", "promiscuous = true\n[internal]\npromiscuous = true");
+    let report = relay.reload(ReloadOptions::default()).unwrap();
+    assert_eq!(
+        report.settings,
+        ["external.promiscuous: false -> true", "internal.promiscuous: false -> true"]
+    );
+    assert_eq!(takes(&relay), [true, true]);
+    assert_eq!(*told.lock().unwrap(), [(Side::External, true), (Side::Internal, true)]);
+    // What changes something else tells the ports nothing.
+    relay.change_config("[softwires]", "mtu = 1400\n[softwires]");
+    relay.reload(ReloadOptions::default()).unwrap();
+    assert_eq!(told.lock().unwrap().len(), 2);
+    // One that cannot be told to take less does no harm.
+    let told = steered(&mut relay, Some((Side::Internal, false)));
+    relay.change_config("[internal]\npromiscuous = true", "[internal]");
+    relay.reload(ReloadOptions::default()).unwrap();
+    assert_eq!(takes(&relay), [true, false]);
+    assert_eq!(*told.lock().unwrap(), [(Side::Internal, false)]);
+    // One that cannot be told to take more refuses the reload, and what runs goes on.
+    relay.change_config("promiscuous = true\n[internal]", "[internal]");
+    relay.reload(ReloadOptions::default()).unwrap();
+    let told = steered(&mut relay, Some((Side::Internal, true)));
+    relay.change_config("[internal]", "promiscuous = true\n[internal]\npromiscuous = true");
+    let error = relay.reload(ReloadOptions::default()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    let said = "internal.promiscuous = true: the port is stubborn: leave it false";
+    assert!(error.message.contains(said), "{error}");
+    assert_eq!(takes(&relay), [false, false]);
+    let expected = [(Side::External, true), (Side::Internal, true), (Side::External, false)];
+    assert_eq!(*told.lock().unwrap(), expected);
 }

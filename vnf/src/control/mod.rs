@@ -60,6 +60,7 @@ mod server;
 mod service;
 mod socket;
 mod state;
+mod steering;
 #[cfg(feature = "dpdk")]
 mod supervisor;
 mod systemd;
@@ -94,6 +95,7 @@ pub use service::Service;
 pub use socket::Socket;
 pub(crate) use socket::is_trusted;
 pub use state::{Control, Instruments, NOT_COUNTED, ReadPools, ReadPorts};
+pub use steering::TakeAll;
 #[cfg(feature = "dpdk")]
 pub use supervisor::supervise;
 pub use well_being::DRAIN_GRACE;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use super::editor::PortMacs;
 use super::error::ControlError;
 use super::state::{ReadPools, ReadPorts};
+use super::steering::{TakeAll, takes_all};
 use crate::config::{Config, DESCRIPTORS, Idle as IdleKey};
 use crate::dpdk::{
     Device, DpdkError, DpdkPool, Eal, Link, Mempool, Pools, Port, PortConfig, PortMonitor,
@@ -152,6 +153,12 @@ impl Ports<Started> {
         [of(self.ports.first()), of(self.ports.last())]
     }
 
+    /// How the ports are told to take frames to any MAC address, or no longer.
+    pub(super) fn steering(&self) -> TakeAll {
+        let monitors = self.monitors();
+        Box::new(move |side, all| monitors[side.index()].take_all(all).map_err(|e| e.to_string()))
+    }
+
     /// Where a worker gets frames of its own from.
     pub(super) fn pool(&self) -> DpdkPool {
         self.pools.for_worker()
@@ -221,14 +228,9 @@ fn port_config(config: &Config) -> [PortConfig; 2] {
         promiscuous,
     };
     let (external, internal) = (&config.external, &config.internal);
+    let takes_all = takes_all(config);
     if config.on_a_stick() {
-        // One port has one address to filter by; the relay looks at the other itself.
-        let two_macs = external.mac != internal.mac;
-        let promiscuous = external.promiscuous || internal.promiscuous || two_macs;
-        return [port(external.mtu.max(internal.mtu), external.mac, promiscuous); 2];
+        return [port(external.mtu.max(internal.mtu), external.mac, takes_all[0]); 2];
     }
-    [
-        port(external.mtu, external.mac, external.promiscuous),
-        port(internal.mtu, internal.mac, internal.promiscuous),
-    ]
+    [port(external.mtu, external.mac, takes_all[0]), port(internal.mtu, internal.mac, takes_all[1])]
 }

@@ -73,6 +73,7 @@ where
     let softwires = editor.publisher().table().len();
 
     let (ports, queues) = ports.start().map_err(hint_at_privileges)?;
+    editor.steer_ports(ports.steering());
     let idle = ports.idling(idle);
     let mut crew = Crew::new(Arc::clone(editor.publisher().snapshots()), &eal, idle);
     let mut latency = Vec::new();

@@ -291,6 +291,7 @@ impl Editor {
         edits: &Changes,
     ) -> Result<(), ControlError> {
         let changes = self.changes_to(&writer, &leases);
+        self.ports.open(&self.config, &config)?;
         self.keep_history(&config)?;
         self.record(order, &changes)?;
         if let Some(journal) = &mut self.journal
@@ -302,6 +303,7 @@ impl Editor {
             return Err(error);
         }
         self.publisher.publish(settings(&config, self.macs), writer);
+        self.ports.close(&self.config, &config);
         let logs =
             |config: &Config| (config.instance.log_level.clone(), config.instance.log_format);
         if logs(&config) != logs(&self.config) {

@@ -1,7 +1,8 @@
 //! What the control side may see of a port that workers are polling.
 
-use std::sync::{Arc, Weak, atomic::Ordering};
+use std::sync::{Arc, Weak};
 
+use super::error::DpdkError;
 use super::interface::Interface;
 use super::offloads::Offloads;
 use super::port::Shared;
@@ -30,6 +31,8 @@ pub struct PortReading {
     pub link: Link,
     /// What it does of a packet's work.
     pub offloads: Offloads,
+    /// It was told to take frames to any MAC address.
+    pub takes_all: bool,
 }
 
 /// A port's receive rings.
@@ -55,6 +58,15 @@ impl PortMonitor {
         Self { shared: Arc::downgrade(shared) }
     }
 
+    /// Has the port take frames to any MAC address, or no others than ours as far as it can filter.
+    ///
+    /// # Errors
+    ///
+    /// When its driver refuses. A closed port has nothing to refuse.
+    pub fn take_all(&self, all: bool) -> Result<(), DpdkError> {
+        self.shared.upgrade().map_or(Ok(()), |shared| shared.take_all(all))
+    }
+
     /// A reading, or `None` when the port is closed.
     #[must_use]
     pub fn read(&self) -> Option<PortReading> {
@@ -76,10 +88,12 @@ impl PortMonitor {
             rx_missed: stats.imissed,
             rx_nombuf: stats.rx_nombuf,
             rx_errors: stats.ierrors,
-            tx_errors: stats.oerrors + shared.too_long.load(Ordering::Relaxed),
+            tx_errors: stats.oerrors,
             rx_ring: rx_ring(&shared),
             link: Link { up: up && interface_up, megabits: known.then_some(link.link_speed) },
             offloads: shared.offloads,
+            // SAFETY: the port is open as long as `shared`, and the lock is held.
+            takes_all: unsafe { dpdk_sys::rte_eth_promiscuous_get(port) } == 1,
         })
     }
 }

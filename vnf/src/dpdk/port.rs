@@ -6,7 +6,7 @@ use std::{
     ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -109,7 +109,8 @@ pub(super) struct Shared {
     config: PortConfig,
     /// The longest frame the driver can be given, if it would not notice a longer one.
     pub(super) longest: Option<u16>,
-    pub(super) too_long: AtomicU64,
+    /// It cannot filter by what is ours, so it takes all whatever is wanted.
+    cannot_filter: AtomicBool,
     pub(super) offloads: Offloads,
     control: Mutex<()>,
 }
@@ -129,10 +130,31 @@ impl Shared {
         self.config.rx_descriptors
     }
 
-    pub(super) fn count_too_long(&self, frames: usize) {
-        if frames != 0 {
-            self.too_long.fetch_add(frames as u64, Ordering::Relaxed);
+    /// Has the port take frames to any MAC address, or no others than ours as far as it can filter.
+    /// A virtual port that knows no such filter takes all as it is.
+    pub(super) fn take_all(&self, all: bool) -> Result<(), DpdkError> {
+        let _one_at_a_time = self.control();
+        let id = self.device.id();
+        if !all && self.cannot_filter.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        log::forget();
+        // SAFETY: the port is open as long as `self`, and the lock keeps other control calls out;
+        // they may come while workers poll.
+        let returned = unsafe {
+            match all {
+                true => dpdk_sys::rte_eth_promiscuous_enable(id),
+                false => dpdk_sys::rte_eth_promiscuous_disable(id),
+            }
+        };
+        if returned != 0 && !self.device.info().physical && returned == -libc::ENOTSUP {
+            return Ok(());
+        }
+        let step = match all {
+            true => "taking frames to any MAC address",
+            false => "taking frames to our MAC address only",
+        };
+        self.step(step, returned)
     }
 
     fn step(&self, step: &'static str, returned: i32) -> Result<(), DpdkError> {
@@ -179,7 +201,7 @@ impl Device {
             config: PortConfig { rx_descriptors, ..*config },
             // It copies a frame from another pool into a small buffer without looking at its length.
             longest: sends_through_umem.then_some(SMALL_ROOM),
-            too_long: AtomicU64::new(0),
+            cannot_filter: AtomicBool::new(false),
             offloads,
             control: Mutex::new(()),
         };
@@ -286,26 +308,28 @@ impl Port<Stopped> {
     /// Our MAC address and the groups we listen to. The relay filters by address itself, so a port
     /// that can do neither is asked for everything.
     fn choose_what_arrives(&self) {
-        let _one_at_a_time = self.shared.control();
         let Shared { device, config, .. } = &*self.shared;
         let (id, info) = (device.id(), device.info());
-        let mut everything = config.promiscuous;
-        if let Some(mac) = config.mac.filter(|mac| *mac != info.mac) {
-            // The address of a virtual port is the other end's business (the kernel would take
-            // ours for its own).
-            let mut address = dpdk_sys::rte_ether_addr { addr_bytes: mac };
-            // SAFETY: the port is open; the address is copied.
-            everything |= !info.physical
-                || unsafe { dpdk_sys::rte_eth_dev_default_mac_addr_set(id, &raw mut address) } != 0;
-        }
-        // Neighbour solicitations go to groups made of our addresses.
-        // SAFETY: the port is open.
-        everything |= unsafe { dpdk_sys::rte_eth_allmulticast_enable(id) } != 0;
-        if everything {
+        let mut cannot_filter = false;
+        {
+            let _one_at_a_time = self.shared.control();
+            if let Some(mac) = config.mac.filter(|mac| *mac != info.mac) {
+                // The address of a virtual port is the other end's business (the kernel would take
+                // ours for its own).
+                let mut address = dpdk_sys::rte_ether_addr { addr_bytes: mac };
+                // SAFETY: the port is open; the address is copied.
+                cannot_filter |= !info.physical
+                    || unsafe { dpdk_sys::rte_eth_dev_default_mac_addr_set(id, &raw mut address) }
+                        != 0;
+            }
+            // Neighbour solicitations go to groups made of our addresses.
             // SAFETY: the port is open.
-            let returned = unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) };
+            cannot_filter |= unsafe { dpdk_sys::rte_eth_allmulticast_enable(id) } != 0;
+        }
+        self.shared.cannot_filter.store(cannot_filter, Ordering::Relaxed);
+        if cannot_filter || config.promiscuous {
             // A virtual port that knows no filters cannot switch them off either.
-            if returned != 0 && info.physical {
+            if self.shared.take_all(true).is_err() && info.physical {
                 tracing::warn!(
                     port = device.argument(),
                     "the port filters by MAC address and cannot be told what to let through"

@@ -194,3 +194,124 @@ fn differences_name_what_needs_a_restart() {
         ]
     );
 }
+
+/// Q2: only what a process, its threads, sockets and ports are made with needs a restart.
+#[test]
+fn q2_only_what_is_no_policy_needs_a_restart() {
+    let fixed: Vec<_> = config::all_keys().into_iter().filter(|key| key.restart).collect();
+    let fixed: Vec<_> = fixed.iter().map(config::KeyInfo::path).collect();
+    assert_eq!(
+        fixed,
+        [
+            "instance.name",
+            "instance.control-socket",
+            "instance.crash-directory",
+            "instance.watch",
+            "instance.devices",
+            "workers.cpus",
+            "workers.idle",
+            "external.port",
+            "external.mac",
+            "internal.port",
+            "internal.mac",
+            "softwires.persist",
+            "api.listen",
+            "api.socket",
+        ]
+    );
+}
+
+/// Q2: whatever the data plane goes by comes from the keys that a reload reads anew: each of them
+/// makes other settings, which a reload publishes.
+#[test]
+fn q2_each_policy_key_makes_other_settings() {
+    let values = [
+        ("external.address", "\"192.0.2.3/24\""),
+        ("external.vlan", "7"),
+        ("external.mtu", "1400"),
+        ("external.promiscuous", "true"),
+        ("external.next-hop", "\"192.0.2.9\""),
+        ("external.next-hop-mac", "\"02:00:00:00:00:09\""),
+        ("external.ingress-filter", "\"udp\""),
+        ("external.egress-filter", "\"udp\""),
+        ("external.proxy-arp", "true"),
+        ("internal.address", "\"2001:db8:0:1::3/64\""),
+        ("internal.vlan", "7"),
+        ("internal.mtu", "1400"),
+        ("internal.promiscuous", "true"),
+        ("internal.next-hop", "\"2001:db8:0:1::9\""),
+        ("internal.next-hop-mac", "\"02:00:00:00:00:09\""),
+        ("internal.ingress-filter", "\"ip6\""),
+        ("internal.egress-filter", "\"ip6\""),
+        ("internal.link-local", "\"fe80::77\""),
+        ("internal.br-anycast", "false"),
+        ("policy.hop-limit", "9"),
+        ("policy.dscp", "9"),
+        ("policy.ecn", "\"compatibility\""),
+        ("policy.flow-label", "9"),
+        ("policy.decap-dscp", "\"copy\""),
+        ("policy.decap-ttl", "\"keep\""),
+        ("policy.hairpinning", "\"drop\""),
+        ("policy.fragment", "\"inner\""),
+        ("policy.too-big-df", "\"fragment\""),
+        ("policy.mss-clamp", "\"off\""),
+        ("policy.generate-icmpv4-errors", "false"),
+        ("policy.generate-icmpv6-errors", "false"),
+        ("policy.allow-incoming-icmpv4", "false"),
+        ("policy.icmpv4-rate", "9"),
+        ("policy.allow-source-route", "true"),
+        ("policy.martians", "[]"),
+        ("policy.stop-answering-when-down", "true"),
+        ("policy.icmpv4-source", "\"9.9.9.8\""),
+        ("policy.too-big-rate", "9"),
+        ("policy.time-exceeded-rate", "9"),
+        ("policy.icmpv4-error-rate", "9"),
+        ("policy.icmpv6-rate", "9"),
+        ("policy.echo-rate", "9"),
+        ("policy.per-destination-rate", "9"),
+        ("fragments.max-fragments", "9"),
+        ("fragments.packets-per-source", "9"),
+        ("fragments.bytes-per-source", "90000"),
+        ("fragments.packets", "900"),
+        ("fragments.bytes", "900000"),
+        ("fragments.timeout", "9"),
+        ("fragments.port-memory", "9"),
+        ("fragments.hold", "9"),
+        ("fragments.held-per-packet", "9"),
+    ];
+    let settings = |toml: &str| {
+        let config =
+            load(toml.as_bytes(), TABLE.as_bytes()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
+        config.settings(MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]))
+    };
+    let base = settings(BASE);
+    for (path, value) in values {
+        assert_ne!(settings(&with_key(path, value)), base, "{path} = {value}");
+    }
+    // None is missing. `on-link` only says that a next hop is accepted.
+    let is_policy = |key: &config::KeyInfo| {
+        !key.restart
+            && key.name != "on-link"
+            && matches!(key.table, "external" | "internal" | "policy" | "fragments")
+    };
+    let keys = config::all_keys();
+    let missing: Vec<_> = keys
+        .iter()
+        .filter(|key| is_policy(key))
+        .map(config::KeyInfo::path)
+        .filter(|path| !values.iter().any(|(known, _)| known == path))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// `BASE` with another value of a key, whether it has one or not.
+fn with_key(path: &str, value: &str) -> String {
+    let (table, name) = path.split_once('.').unwrap();
+    let header = format!("[{table}]\n");
+    let text = if BASE.contains(&header) { BASE.to_owned() } else { format!("{BASE}{header}") };
+    let (before, rest) = text.split_once(&header).unwrap();
+    let (body, after) = rest.split_at(rest.find("\n[").map_or(rest.len(), |end| end + 1));
+    let others: Vec<_> =
+        body.lines().filter(|line| !line.starts_with(&format!("{name} ="))).collect();
+    format!("{before}{header}{name} = {value}\n{}\n{after}", others.join("\n"))
+}
