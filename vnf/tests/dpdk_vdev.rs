@@ -256,16 +256,10 @@ fn af_xdp() {
         assert_eq!(port.port.monitor().read().unwrap().tx_errors, 0);
         drop(batch);
 
-        // the interface below follows what is wanted of frames to others, while the port runs
-        let takes_all = || {
-            let shown = Command::new("ip").args(["link", "show", "lw0"]).output().unwrap();
-            let shown = String::from_utf8_lossy(&shown.stdout).contains("PROMISC");
-            (shown, port.port.monitor().read().unwrap().takes_all)
-        };
-        assert_eq!(takes_all(), (false, false));
-        for wanted in [true, false, true, true, false, false] {
+        // a port that cannot let groups through alone lets all through, whatever is wanted
+        for wanted in [true, false] {
             port.port.monitor().take_all(wanted).unwrap();
-            assert_eq!(takes_all(), (wanted, wanted));
+            assert_eq!(takes_all("lw0", &port), (true, true));
         }
 
         // This driver keeps its rings' buffers for ever: nothing else may be missing. It takes
@@ -280,6 +274,29 @@ fn af_xdp() {
         port.close();
         assert_eq!(lab.pools.large.in_use(), 0);
     });
+}
+
+/// The interface below follows what is wanted of frames to others, while the port runs.
+#[test]
+fn frames_to_others_are_let_through_when_that_is_wanted() {
+    alone("frames_to_others_are_let_through_when_that_is_wanted", || {
+        let lab = Lab::new();
+        let port = lab.start("net_tap,iface=lwtap6");
+        assert_eq!(takes_all("lwtap6", &port), (false, false));
+        for wanted in [true, false, true, true, false, false] {
+            port.port.monitor().take_all(wanted).unwrap();
+            assert_eq!(takes_all("lwtap6", &port), (wanted, wanted));
+        }
+        port.close();
+        lab.assert_full();
+    });
+}
+
+/// Does an interface take frames to any MAC address, and what does its port say?
+fn takes_all(interface: &str, port: &Running) -> (bool, bool) {
+    let shown = Command::new("ip").args(["link", "show", interface]).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).contains("PROMISC");
+    (shown, port.port.monitor().read().unwrap().takes_all)
 }
 
 #[test]
