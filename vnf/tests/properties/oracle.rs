@@ -2,7 +2,8 @@
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{
-    EtherType, Icmpv4Slice, Icmpv6Slice, Ipv4Slice, Ipv6FragmentHeader, Ipv6Slice, SlicedPacket,
+    EtherType, Icmpv4Slice, Icmpv6Slice, Ipv4Slice, Ipv6FragmentHeader, Ipv6Header, Ipv6Slice,
+    SlicedPacket,
 };
 use proptest::prelude::*;
 use vnf::replay::Session;
@@ -96,6 +97,14 @@ fn fragment(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn icmpv6(message: &[u8], header: &Ipv6Header) -> Result<(), TestCaseError> {
+    let message = Icmpv6Slice::from_slice(message);
+    let valid =
+        message.is_ok_and(|message| message.is_checksum_valid(header.source, header.destination));
+    prop_assert!(valid, "ICMPv6 checksum");
+    Ok(())
+}
+
 fn ipv6(packet: &[u8]) -> Result<(), TestCaseError> {
     let parsed = Ipv6Slice::from_slice(packet);
     prop_assert!(parsed.is_ok(), "{parsed:?}");
@@ -105,12 +114,15 @@ fn ipv6(packet: &[u8]) -> Result<(), TestCaseError> {
     match header.next_header {
         etherparse::IpNumber::IPV4 => ipv4(&packet[40..]),
         etherparse::IpNumber::IPV6_FRAGMENTATION_HEADER => fragment(&packet[40..]),
-        etherparse::IpNumber::IPV6_ICMP => {
-            let message = Icmpv6Slice::from_slice(&packet[40..]);
-            let valid = message
-                .is_ok_and(|message| message.is_checksum_valid(header.source, header.destination));
-            prop_assert!(valid, "ICMPv6 checksum");
-            Ok(())
+        etherparse::IpNumber::IPV6_ICMP => icmpv6(&packet[40..], &header),
+        etherparse::IpNumber::IPV6_HEADER_HOP_BY_HOP => {
+            // Of all that the relay says only a report of groups has one (RFC 3810 section 5.2).
+            const ICMPV6_BEHIND_ROUTER_ALERT: [u8; 8] = [58, 0, 5, 2, 0, 0, 1, 0];
+            const ROUTERS: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x16];
+            prop_assert!(packet.get(40..48) == Some(&ICMPV6_BEHIND_ROUTER_ALERT));
+            prop_assert_eq!((header.hop_limit, header.destination), (1, ROUTERS));
+            prop_assert_eq!(packet.get(48), Some(&143));
+            icmpv6(&packet[48..], &header)
         }
         other => {
             prop_assert!(false, "next header {other:?}");
