@@ -15,7 +15,7 @@ use super::verdict::{Stop, Verdict};
 use super::waiting::Waiting;
 use crate::frame::{BATCH, Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::{Direction, Slot, SoftwireCounter};
+use crate::softwire::{Direction, Slot};
 use crate::telemetry::DropReason;
 use crate::wire::ethernet::Template;
 use crate::wire::icmpv4::Icmpv4;
@@ -83,7 +83,7 @@ impl<P: FramePool> Relay<P> {
                     None => self.external_unusual(cx, frame, &mut waiting, since),
                 }
             }
-            self.enter_tunnels::<false>(cx, &mut waiting, way.as_ref(), since);
+            self.enter_tunnels(cx, &mut waiting, way.as_ref(), Side::External, since);
         }
     }
 
@@ -107,62 +107,40 @@ impl<P: FramePool> Relay<P> {
         }
     }
 
-    /// Looks up the destinations of packets that came from the Internet, or else from other B4s, and
-    /// sends each into its softwire. Usual packets among them go `way`.
+    /// Looks up the destinations of packets that came from side `from`, and sends each into its
+    /// softwire. Usual packets among them go `way`.
     #[inline(never)]
-    pub(super) fn enter_tunnels<const HAIRPIN: bool>(
+    pub(super) fn enter_tunnels(
         &mut self,
         cx: &Context<'_>,
         waiting: &mut Waiting<P::Frame, ToB4>,
         way: Option<&Way<'_>>,
+        from: Side,
         since: Option<u64>,
     ) {
         let table = &*cx.snapshot.table;
         let counter = table.counter(self.worker);
+        let fate = match from {
+            Side::External => Fate::Forwarded,
+            Side::Internal => Fate::Hairpinned,
+        };
         if self.looked.is_some() {
             self.note_keys(cx, waiting, End::Destination);
         }
-        waiting.look_up(table, counter);
-        if way.is_some() && waiting.are_usual() {
-            for (frame, slot) in waiting.usual() {
-                self.enter::<HAIRPIN>(cx, frame, None, way, slot, counter, since);
+        for (mut frame, packet, slot) in waiting.answered(table, counter) {
+            let received = frame.bytes().len() as u32;
+            if packet.is_none()
+                && let Some(way) = way
+                && let Some(len) = way.enter_tunnel(cx, &mut frame, table.entries(), slot)
+            {
+                if self.forward(way, (from, Side::Internal), fate, frame, received) {
+                    counter.count(slot, Direction::ToB4, len);
+                }
+            } else {
+                let packet = packet.or_else(|| way.map(|way| way.packet_to_b4(frame.bytes())));
+                let received = Received { len: received, since };
+                self.enter_unusual(cx, frame, &packet.unwrap_or_default(), slot, from, received);
             }
-        } else {
-            for (frame, packet, slot) in waiting.answered() {
-                self.enter::<HAIRPIN>(cx, frame, packet, way, slot, counter, since);
-            }
-        }
-    }
-
-    /// Sends one packet into its softwire. Without a word about it, it is a usual one.
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "it is the inside of two loops")]
-    fn enter<const HAIRPIN: bool>(
-        &mut self,
-        cx: &Context<'_>,
-        mut frame: P::Frame,
-        packet: Option<ToB4>,
-        way: Option<&Way<'_>>,
-        slot: Slot,
-        counter: SoftwireCounter<'_>,
-        since: Option<u64>,
-    ) {
-        let (from, fate) = match HAIRPIN {
-            false => (Side::External, Fate::Forwarded),
-            true => (Side::Internal, Fate::Hairpinned),
-        };
-        let received = frame.bytes().len() as u32;
-        if packet.is_none()
-            && let Some(way) = way
-            && let Some(len) = way.enter_tunnel(cx, &mut frame, cx.snapshot.table.entries(), slot)
-        {
-            if self.forward(way, (from, Side::Internal), fate, frame, received) {
-                counter.count(slot, Direction::ToB4, len);
-            }
-        } else {
-            let packet = packet.or_else(|| way.map(|way| way.packet_to_b4(frame.bytes())));
-            let received = Received { len: received, since };
-            self.enter_unusual(cx, frame, &packet.unwrap_or_default(), slot, from, received);
         }
     }
 

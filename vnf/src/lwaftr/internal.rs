@@ -17,7 +17,7 @@ use super::verdict::Verdict;
 use super::waiting::Waiting;
 use crate::frame::{BATCH, Burst, Frame, FramePool};
 use crate::side::Side;
-use crate::softwire::{Direction, Key, Slot, SoftwireCounter};
+use crate::softwire::{Direction, Key, Slot};
 use crate::telemetry::DropReason;
 use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
@@ -125,67 +125,37 @@ impl<P: FramePool> Relay<P> {
         let mut hairpins = Waiting::new();
         let table = &*cx.snapshot.table;
         let counter = table.counter(self.worker);
-        waiting.look_up(table, counter);
-        if way.is_some() && waiting.are_usual() {
-            for (frame, slot) in waiting.usual() {
-                self.leave(cx, frame, None, way, slot, counter, since, &mut hairpins);
-            }
-        } else {
-            for (frame, packet, slot) in waiting.answered() {
-                self.leave(cx, frame, packet, way, slot, counter, since, &mut hairpins);
+        for (mut frame, packet, slot) in waiting.answered(table, counter) {
+            let received = frame.bytes().len() as u32;
+            let left = match (&packet, way) {
+                (None, Some(way)) => {
+                    Some((way, way.leave_tunnel(cx, &mut frame, table.entries(), slot)))
+                }
+                _ => None,
+            };
+            match left {
+                Some((way, Left::ToInternet(len))) => {
+                    let sides = (Side::Internal, Side::External);
+                    if self.forward(way, sides, Fate::Forwarded, frame, received) {
+                        counter.count(slot, Direction::FromB4, len);
+                    }
+                }
+                Some((_, Left::ToB4(key, len))) => {
+                    self.count_hairpin(cx, slot, len);
+                    hairpins.push_usual(frame, key);
+                }
+                _ => {
+                    let packet =
+                        packet.or_else(|| way.map(|way| way.packet_from_b4(frame.bytes())));
+                    let packet = packet.unwrap_or_default();
+                    let received = Received { len: received, since };
+                    self.leave_unusual(cx, frame, &packet, slot, received, &mut hairpins);
+                }
             }
         }
         if !hairpins.is_empty() {
             let way = if since.is_none() { Way::between_b4s(cx) } else { None };
-            self.enter_tunnels::<true>(cx, &mut hairpins, way.as_ref(), since);
-        }
-    }
-
-    /// Sends one tunnelled packet where it goes. Without a word about it, it is a usual one.
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "it is the inside of two loops")]
-    fn leave(
-        &mut self,
-        cx: &Context<'_>,
-        mut frame: P::Frame,
-        packet: Option<FromB4>,
-        way: Option<&Way<'_>>,
-        slot: Slot,
-        counter: SoftwireCounter<'_>,
-        since: Option<u64>,
-        hairpins: &mut Waiting<P::Frame, ToB4>,
-    ) {
-        let received = frame.bytes().len() as u32;
-        let left = match (&packet, way) {
-            (None, Some(way)) => {
-                let entries = cx.snapshot.table.entries();
-                Some((way, way.leave_tunnel(cx, &mut frame, entries, slot)))
-            }
-            _ => None,
-        };
-        match left {
-            Some((way, Left::ToInternet(len))) => {
-                let sides = (Side::Internal, Side::External);
-                if self.forward(way, sides, Fate::Forwarded, frame, received) {
-                    counter.count(slot, Direction::FromB4, len);
-                }
-            }
-            Some((_, Left::ToB4(key, len))) => {
-                self.count_hairpin(cx, slot, len);
-                hairpins.push_usual(frame, key);
-            }
-            _ => {
-                let packet = packet.or_else(|| way.map(|way| way.packet_from_b4(frame.bytes())));
-                let received = Received { len: received, since };
-                self.leave_unusual(
-                    cx,
-                    frame,
-                    &packet.unwrap_or_default(),
-                    slot,
-                    received,
-                    hairpins,
-                );
-            }
+            self.enter_tunnels(cx, &mut hairpins, way.as_ref(), Side::Internal, since);
         }
     }
 

@@ -46,14 +46,13 @@ pub(super) struct Way<'a> {
     /// The longest IPv4 packet that fits the link ahead, and the least TTL that it may arrive with.
     longest: usize,
     least_ttl: u8,
-    /// The protocol whose SYNs are looked at closely, for the segments that they announce (E10); one
-    /// that no usual packet has if none are.
-    clamped: u8,
+    /// SYNs are looked at closely, for the segments that they announce (E10).
+    clamps: bool,
     /// Packets may be for other B4s (D6), and then go straight there.
     hairpins: bool,
     hairpins_pass: bool,
     /// The headers of what leaves, and who is asked about it.
-    ethernet: Template,
+    ethernet: &'a Template,
     outer: OuterRules,
     filter: Option<&'a Filter>,
 }
@@ -85,7 +84,7 @@ impl<'a> Way<'a> {
             Side::Internal => (mtu, policy.decap_ttl == DecapTtl::Decrement),
         };
         let start = Start::new(snapshot.link(side), side);
-        let ethernet = *cx.to_next_hop(side.other())?;
+        let ethernet = cx.to_next_hop(side.other())?;
         let packet = match side {
             Side::External => start.len,
             Side::Internal => start.len + ipv6::HEADER,
@@ -95,7 +94,7 @@ impl<'a> Way<'a> {
             packet,
             longest,
             least_ttl: 1 + u8::from(decrements),
-            clamped: if snapshot.most_segment.is_some() { protocol::TCP } else { u8::MAX },
+            clamps: snapshot.most_segment.is_some(),
             hairpins: policy.hairpinning != Hairpinning::External,
             hairpins_pass: policy.hairpinning == Hairpinning::Local,
             ethernet,
@@ -156,7 +155,7 @@ impl<'a> Way<'a> {
             && head.ttl() >= self.least_ttl
             && snapshot.is_ordinary_octet((head.source() >> 24) as u8)
             && snapshot.is_ordinary_octet((head.destination >> 24) as u8)
-            && !(head.protocol() == self.clamped && is_syn(bytes));
+            && !(self.clamps && head.protocol() == protocol::TCP && is_syn(bytes));
         is_usual.then_some(head)
     }
 
@@ -260,10 +259,9 @@ impl<'a> Way<'a> {
             return None;
         }
         let headers = frame.bytes_mut().first_chunk_mut::<WRITTEN>()?;
-        // What it overwrites of the headers behind it is written next.
-        self.ethernet.copy_rounded::<ETHERNET>(headers);
-        let (_, headers) = headers.split_first_chunk_mut::<ETHERNET>()?;
+        let (ethernet, headers) = headers.split_first_chunk_mut::<ETHERNET>()?;
         let (outer, packet) = headers.split_first_chunk_mut::<{ ipv6::HEADER }>()?;
+        self.ethernet.copy_to(ethernet);
         head.write_decremented(packet.first_chunk_mut()?);
         let flow = hash_of_flow(head.source(), head.destination, head.ports, head.protocol());
         outer[..8].copy_from_slice(&self.outer.first_word(len, head.tos(), flow).to_be_bytes());

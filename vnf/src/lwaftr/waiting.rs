@@ -62,33 +62,20 @@ impl<F, T> Waiting<F, T> {
         let _ = self.frames.try_push(frame);
     }
 
-    /// Looks all of them up. `counter` is for what they will be counted by.
+    /// Looks all of them up, and gives each out in order, with what was found out about it, unless it
+    /// is a usual one, and its answer. `counter` is for what they will be counted by.
     #[inline(always)]
-    pub(super) fn look_up(&mut self, table: &BindingTable, counter: SoftwireCounter<'_>) {
-        let keys = self.keys.get(..self.frames.len()).unwrap_or_default();
-        let slots = self.slots.get_mut(..self.frames.len()).unwrap_or_default();
+    pub(super) fn answered(
+        &mut self,
+        table: &BindingTable,
+        counter: SoftwireCounter<'_>,
+    ) -> impl Iterator<Item = (F, Option<T>, Slot)> {
+        let Self { frames, keys, slots, unusual, are_unusual } = self;
+        let keys = keys.get(..frames.len()).unwrap_or_default();
+        let slots = slots.get_mut(..frames.len()).unwrap_or_default();
         table.locate_batch(keys, |key| *key, slots);
         table.entries().prefetch(slots);
         counter.prefetch(slots);
-    }
-
-    /// Are all of them usual ones, as nearly all bursts' are?
-    #[inline(always)]
-    pub(super) fn are_usual(&self) -> bool {
-        self.are_unusual == 0
-    }
-
-    /// Gives usual packets out in order, each with its answer.
-    #[inline(always)]
-    pub(super) fn usual(&mut self) -> impl Iterator<Item = (F, Slot)> {
-        self.frames.drain(..).zip(&self.slots).map(|(frame, &slot)| (frame, slot))
-    }
-
-    /// Gives packets out in order, each with what was found out about it, unless it is a usual one,
-    /// and its answer.
-    #[inline(always)]
-    pub(super) fn answered(&mut self) -> impl Iterator<Item = (F, Option<T>, Slot)> {
-        let Self { frames, slots, unusual, are_unusual, .. } = self;
         let (mut unusual, mut bits) = (unusual.drain(..), std::mem::take(are_unusual));
         frames.drain(..).zip(&*slots).map(move |(frame, &slot)| {
             let is_unusual = bits & 1 == 1;

@@ -126,21 +126,6 @@ impl Template {
         }
     }
 
-    /// Writes it, of so many bytes, to the start of a frame, and, because that takes one move
-    /// instead of three, up to two bytes of zeros behind it.
-    #[inline(always)]
-    pub fn copy_rounded<const LEN: usize>(&self, frame: &mut [u8]) {
-        const ROUND: usize = 16;
-        const { assert!(LEN == HEADER || LEN == TAGGED) };
-        if LEN == HEADER
-            && let Some(head) = frame.first_chunk_mut::<ROUND>()
-        {
-            self.copy_to(head);
-        } else if let Some(head) = frame.first_chunk_mut::<TAGGED>() {
-            self.copy_to(head);
-        }
-    }
-
     /// Writes it to the start of a frame and returns what follows; `None` when the frame is
     /// shorter.
     #[inline]
@@ -177,14 +162,6 @@ mod tests {
             );
             assert_eq!(header.header_len(), template.header_len());
             assert!(template.write(&mut [0; 13]).is_none());
-            let mut rounded = [9; 20];
-            match vlan {
-                None => template.copy_rounded::<HEADER>(&mut rounded),
-                Some(_) => template.copy_rounded::<TAGGED>(&mut rounded),
-            }
-            let len = template.header_len();
-            assert_eq!(rounded[..len], frame[..len]);
-            assert_eq!(rounded[18..], [9, 9]);
         }
     }
 
