@@ -103,7 +103,7 @@ impl<P: FramePool> Relay<P> {
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let data = packet.payload();
         let behind = ipv6::upper_of_fragments(packet.next_header(), data, ipv6::HEADER);
-        let upper = self.known(cx, &packet, bytes, behind, station(frame.bytes()))?;
+        let upper = self.known(cx, &packet, frame, bytes, behind)?;
         if upper.protocol != protocol::IPV4 {
             return Err(DropReason::UnsupportedProtocol.into());
         }

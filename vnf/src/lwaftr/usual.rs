@@ -96,7 +96,9 @@ impl<'a> Way<'a> {
             least_ttl: 1 + u8::from(decrements),
             clamps: snapshot.most_segment.is_some(),
             hairpins: policy.hairpinning != Hairpinning::External,
-            hairpins_pass: policy.hairpinning == Hairpinning::Local,
+            // Who has to wait for the next hop takes the careful way there.
+            hairpins_pass: policy.hairpinning == Hairpinning::Local
+                && cx.to_next_hop(Side::Internal).is_some(),
             ethernet,
             outer: OuterRules::new(policy),
             filter: snapshot.settings.filters.egress[side.other().index()].as_ref(),

@@ -6,8 +6,8 @@ use vnf::side::Side;
 
 use crate::lab::{
     ALICE, ALICES, BR1, BR2, Config, DAVES, EXTERNAL, HOST, INTERNAL, LINK_LOCAL, Lab, MACS,
-    NEXT_HOP_MACS, NEXT_HOP4, NEXT_HOP6, SHARED, UNKNOWN, WHOLE, alices, at_alice, our_error,
-    our_error6, to_alice,
+    NEXT_HOP_MACS, NEXT_HOP4, NEXT_HOP6, SHARED, UNKNOWN, WHOLE, alices, at_alice, at_dave,
+    our_error, our_error6, to_alice,
 };
 use crate::link::{
     BROADCAST, Mac, OVERRIDE, SOLICITED, advertisement, arp, frame, group_mac, is_at, solicitation,
@@ -334,6 +334,26 @@ fn a3_a_hairpin_that_waits_is_counted_once() {
         assert_eq!((tally.from_b4_packets, tally.to_b4_packets), expected, "{softwire}");
     }
     assert_eq!(lab.tallies().len(), 2);
+}
+
+/// Which next hop is known decides about nobody but who leaves by it.
+#[test]
+fn n3_a_hairpin_waits_for_the_internal_next_hop_alone() {
+    let mut lab = Lab::configured(|config| {
+        let known = config.next_hops[0].clone();
+        config.ask_for_next_hops();
+        config.next_hops[0] = known;
+    });
+    drop(lab.wait(0));
+    let hairpin = Ipv4::udp(ALICES, DAVES, 50);
+    assert_eq!(lab.alice_sends(&hairpin).fate(), "held-packets");
+    let nobodys = Ipv4::udp(ALICES, (SHARED, 0x7777), 50);
+    lab.alice_sends(&nobodys).dropped_in_silence("no-softwire");
+    lab.alice_sends(&alices()).forwarded(&[&alices().aged()]);
+    let answer = next_hop6_answers(NEXT_HOP_MACS[1], SOLICITED | OVERRIDE);
+    let outcome = lab.frame(Side::Internal, &answer);
+    assert_eq!(outcome.counted(Side::Internal, "hairpinned-packets"), 1);
+    lab.alice_sends(&hairpin).hairpinned(&at_dave(&hairpin.aged()));
 }
 
 /// I6: what waits for a next hop is charged when it is answered, and once.

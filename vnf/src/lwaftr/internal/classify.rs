@@ -51,8 +51,7 @@ impl<P: FramePool> Relay<P> {
             let heard = ethernet.and_then(|ethernet| self.hear_namesake(cx, &ethernet, &packet));
             return Err(heard.unwrap_or(reason.into()).into());
         }
-        let station = station(frame.bytes());
-        let mut upper = self.known(cx, &packet, bytes, packet.upper(), station)?;
+        let mut upper = self.known(cx, &packet, frame, bytes, packet.upper())?;
         let place = Place { start, len: ipv6::HEADER + packet.payload().len() };
         if upper.protocol == protocol::FRAGMENT {
             let fragment = Fragment::parse(upper.payload).ok_or(DropReason::Ipv6Truncated)?;
@@ -61,7 +60,7 @@ impl<P: FramePool> Relay<P> {
                 let data = fragment.data;
                 let at = place.len - data.len();
                 let behind = ipv6::upper_of_fragments(fragment.next_header, data, at);
-                upper = self.known(cx, &packet, bytes, behind, station)?;
+                upper = self.known(cx, &packet, frame, bytes, behind)?;
             } else if cx.snapshot.is_br(br) {
                 let arrival = Arrival {
                     frame: frame.bytes().get(..place.end()).unwrap_or_default(),
@@ -110,17 +109,19 @@ impl<P: FramePool> Relay<P> {
     }
 
     /// P4: what stands behind a packet's extension headers, if they were `walked` to their end. The
-    /// packet is at the start of `bytes`, in a frame from `station`.
+    /// packet is at the start of `bytes`, which are of this frame.
     #[inline]
     pub(in crate::lwaftr) fn known<'a>(
         &mut self,
         cx: &Context<'_>,
         packet: &Ipv6<'_>,
+        frame: &impl Frame,
         bytes: &[u8],
         walked: Result<Upper<'a>, ipv6::Malformed>,
-        station: MacAddr,
     ) -> Result<Upper<'a>, Verdict> {
-        walked.map_err(|malformed| self.not_walked(cx, packet, bytes, malformed, station))
+        walked.map_err(|malformed| {
+            self.not_walked(cx, packet, bytes, malformed, station(frame.bytes()))
+        })
     }
 
     /// Extension headers that are not what they should be. Between others, what is no tunnelled packet
