@@ -31,7 +31,7 @@ pub struct Snapshot {
     special_octets: [bool; 256],
     own_ipv4: Box<[u32]>,
     br_addresses: Box<[u128]>,
-    /// Internal and link-local addresses.
+    /// Internal and link-local addresses, then BR addresses.
     own_ipv6: Box<[u128]>,
     /// Groups that we must listen to.
     groups: Box<[u128]>,
@@ -60,9 +60,10 @@ impl Snapshot {
 
     fn following(old: Option<&Self>, settings: Settings, table: Arc<BindingTable>) -> Self {
         let internal = settings.internal.addresses.iter().map(Ipv6Net::addr);
-        let own: Vec<Ipv6Addr> = internal.chain([settings.internal.link_local]).collect();
-        let ours = own.iter().chain(&settings.br_addresses);
-        let mut groups: Vec<u128> = ours.map(|&address| solicited_node(address).into()).collect();
+        let own = internal.chain([settings.internal.link_local]);
+        let own: Vec<Ipv6Addr> = own.chain(settings.br_addresses.iter().copied()).collect();
+        let mut groups: Vec<u128> =
+            own.iter().map(|&address| solicited_node(address).into()).collect();
         groups.push(ALL_NODES.into());
         let martians = Martians::new(&settings.policy.martians);
         let mut special_octets = [false; 256];
@@ -112,13 +113,18 @@ impl Snapshot {
 
     /// Is this one of our IPv6 addresses, BR addresses among them?
     pub(super) fn is_own_ipv6(&self, address: u128) -> bool {
-        self.own_ipv6.contains(&address) || self.is_br(address)
+        self.own_ipv6.contains(&address)
     }
 
     /// May other relays have this BR address too (N2)? Not if it is an internal address as well.
     pub(super) fn is_anycast(&self, address: u128) -> bool {
         let internal = &self.settings.internal;
-        internal.br_anycast && self.is_br(address) && !self.own_ipv6.contains(&address)
+        let is_internal = || {
+            let mut addresses = internal.addresses.iter().map(Ipv6Net::addr);
+            addresses.any(|own| u128::from(own) == address)
+                || u128::from(internal.link_local) == address
+        };
+        internal.br_anycast && self.is_br(address) && !is_internal()
     }
 
     /// Is this ff02::1, or the solicited-node group of an address of ours?

@@ -110,7 +110,7 @@ impl<P: FramePool> Relay<P> {
 
     /// P4: what stands behind a packet's extension headers, if they were `walked` to their end. The
     /// packet is at the start of `bytes`, which are of this frame.
-    #[inline]
+    #[inline(always)]
     pub(in crate::lwaftr) fn known<'a>(
         &mut self,
         cx: &Context<'_>,
@@ -119,21 +119,23 @@ impl<P: FramePool> Relay<P> {
         bytes: &[u8],
         walked: Result<Upper<'a>, ipv6::Malformed>,
     ) -> Result<Upper<'a>, Verdict> {
-        walked.map_err(|malformed| {
-            self.not_walked(cx, packet, bytes, malformed, station(frame.bytes()))
-        })
+        match walked {
+            Ok(upper) => Ok(upper),
+            Err(malformed) => Err(self.not_walked(cx, packet, frame.bytes(), bytes, malformed)),
+        }
     }
 
     /// Extension headers that are not what they should be. Between others, what is no tunnelled packet
     /// may have any that are whole.
     #[cold]
+    #[inline(never)]
     fn not_walked(
         &mut self,
         cx: &Context<'_>,
         packet: &Ipv6<'_>,
+        frame: &[u8],
         bytes: &[u8],
         malformed: ipv6::Malformed,
-        station: MacAddr,
     ) -> Verdict {
         let destination = packet.destination();
         let is_tunnelled =
@@ -145,7 +147,7 @@ impl<P: FramePool> Relay<P> {
                 return Verdict::Ignore(kind);
             }
         }
-        self.report_option(cx, packet, bytes, malformed, station);
+        self.report_option(cx, packet, bytes, malformed, station(frame));
         DropReason::from(malformed).into()
     }
 
