@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,22 +16,14 @@ use vnf::side::Side;
 use vnf::telemetry::{DropReason, PortStats, WorkerCounters};
 use vnf::wire::MacAddr;
 
-/// Tells a process of this test program to be an instance with this configuration.
-const BE_AN_INSTANCE: &str = "LWAFTR_TEST_CONFIG";
+use crate::instance::{Running, start, this_program};
 
 /// Tokens, and what the credentials say of them.
 pub(crate) const TOKENS: [(&str, &str); 3] =
     [("ann", "write"), ("ivy", "inspect"), ("rob", "read")];
 
-pub(crate) fn be_an_instance() {
-    let Some(path) = std::env::var_os(BE_AN_INSTANCE) else { return };
-    if let Err(error) = serve(Path::new(&path)) {
-        eprintln!("{error}");
-        std::process::exit(1);
-    }
-}
-
-fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// What the process does.
+pub(crate) fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let service = Service::new()?;
     let (config, writer) = config::load_with_table(path)?;
@@ -76,17 +68,10 @@ fn counted(counters: &WorkerCounters) {
 
 /// An instance that answers.
 pub(crate) struct Instance {
-    child: Child,
+    running: Running,
     pub(crate) directory: TempDir,
     /// `http://127.0.0.1:PORT`, or `https://`.
     pub(crate) addresses: Vec<String>,
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
 }
 
 /// Writes the configuration of an instance: lines of `[api]`, lines of other tables, the table.
@@ -162,11 +147,11 @@ impl Instance {
 
     pub(crate) fn start_in(directory: TempDir, api: &str, more: &str, table: &str) -> Self {
         let config = write_config(directory.path(), api, more, table);
-        let mut instance =
-            Self { child: spawn(&config, directory.path()), directory, addresses: Vec::new() };
+        let running = start(&mut this_program(), &config);
+        let mut instance = Self { running, directory, addresses: Vec::new() };
         let started = Instant::now();
         while instance.unix("GET", "/api/status").status != 200 {
-            let ended = instance.child.try_wait().unwrap();
+            let ended = instance.running.0.try_wait().unwrap();
             assert!(
                 ended.is_none() && started.elapsed() < Duration::from_secs(120),
                 "the instance does not answer: {}",
@@ -257,12 +242,12 @@ impl Instance {
         let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
         // The first comment says that it is followed.
         while lines.next().expect("the stream begins").unwrap() != ": nothing new" {}
-        Events { child, lines }
+        Events { _curl: Running(child), lines }
     }
 
     /// The memory that the process has now, in kB; from now on the most is noted anew.
     pub(crate) fn memory(&self) -> u64 {
-        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let process = PathBuf::from(format!("/proc/{}", self.running.0.id()));
         std::fs::write(process.join("clear_refs"), "5").unwrap();
         self.status_of("VmRSS:")
     }
@@ -273,7 +258,8 @@ impl Instance {
     }
 
     fn status_of(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.running.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
@@ -332,18 +318,6 @@ pub(crate) fn run(mut command: Command, input: &[u8]) -> Answer {
     Answer { status, head: head.to_owned(), body: body.to_owned(), problem }
 }
 
-fn spawn(config: &Path, directory: &Path) -> Child {
-    let log = std::fs::File::create(directory.join("log")).unwrap();
-    Command::new(std::env::current_exe().unwrap())
-        .args(["instance", "--exact", "--nocapture"])
-        .env(BE_AN_INSTANCE, config)
-        .env("STATE_DIRECTORY", directory.join("state"))
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
-}
-
 /// What curl received.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -382,7 +356,7 @@ impl Answer {
 
 /// A curl that follows the event stream.
 pub(crate) struct Events {
-    child: Child,
+    _curl: Running,
     lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
 }
 
@@ -397,12 +371,5 @@ impl Events {
             }
         }
         events
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
     }
 }

@@ -3,6 +3,8 @@
 
 mod access;
 mod inspect;
+#[path = "../instance/mod.rs"]
+mod instance;
 mod lab;
 mod large;
 mod parameters;
@@ -14,5 +16,5 @@ mod yang;
 /// Not a test: what [`lab::Instance`] starts. Serves until it is killed.
 #[test]
 fn instance() {
-    lab::be_an_instance();
+    instance::be(lab::serve);
 }

@@ -5,34 +5,34 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::lab::{BE_AN_INSTANCE, Files, Instance, Running, table};
+use crate::instance::{start, this_program};
+use crate::lab::{Files, Instance, table};
 
 impl Files {
     /// Starts an instance whose state directory is a file system of its own, which this mounts there.
     fn start_on_a_disk(self, mount: &str) -> Instance {
         let state = self.path("state");
         std::fs::create_dir_all(&state).unwrap();
-        let log = std::fs::File::create(self.path("log")).unwrap();
         let script = format!("{mount} \"$1\" && shift && exec \"$@\"");
-        let child = Command::new("unshare")
-            .args(["--mount", "sh", "-c", &script, "sh"])
-            .arg(&state)
-            .arg(std::env::current_exe().unwrap())
-            .args(["instance", "--exact", "--nocapture"])
-            .env(BE_AN_INSTANCE, self.config())
-            .env("STATE_DIRECTORY", &state)
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.wait_for(Running(child))
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", &script, "sh"]).arg(&state);
+        let running = start(unshare.arg(this_program().get_program()), &self.config());
+        self.wait_for(running)
     }
+}
+
+/// May this process mount file systems? It is said if not.
+fn may_mount() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        println!("skipped: mounting a file system needs root");
+    }
+    is_root
 }
 
 #[test]
 fn a_full_disk_refuses_changes_and_keeps_what_is_there() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: mounting a small file system needs root");
+    if !may_mount() {
         return;
     }
     let files = Files::new("", &table(128));
@@ -79,8 +79,7 @@ fn a_full_disk_refuses_changes_and_keeps_what_is_there() {
 /// does.
 #[test]
 fn a_disk_that_hangs_holds_up_changes_and_nothing_else() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: mounting a file system needs root");
+    if !may_mount() {
         return;
     }
     let files = Files::new("", &table(128));

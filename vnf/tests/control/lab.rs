@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,18 +14,10 @@ use vnf::side::Side;
 use vnf::telemetry::{LatencyKind, LatencyRecorder, PortStats, WorkerCounters};
 use vnf::wire::MacAddr;
 
-/// Tells a process of this test program to be an instance with this configuration.
-pub(crate) const BE_AN_INSTANCE: &str = "LWAFTR_TEST_CONFIG";
+use crate::instance::{Running, start, this_program};
 
-pub(crate) fn be_an_instance() {
-    let Some(path) = std::env::var_os(BE_AN_INSTANCE) else { return };
-    if let Err(error) = serve(Path::new(&path)) {
-        eprintln!("{error}");
-        std::process::exit(1);
-    }
-}
-
-fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// What the process does.
+pub(crate) fn serve(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     vnf::log::start(None)?;
     let service = Service::new()?;
     let journal = vnf::control::default_journal("test");
@@ -117,16 +109,7 @@ file = "softwires.csv"
 
     /// Starts a process; whether it lives is another question.
     pub(crate) fn spawn(&self) -> Running {
-        let log = std::fs::File::create(self.path("log")).unwrap();
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["instance", "--exact", "--nocapture"])
-            .env(BE_AN_INSTANCE, self.config())
-            .env("STATE_DIRECTORY", self.path("state"))
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Running(child)
+        start(&mut this_program(), &self.config())
     }
 
     /// Starts an instance and waits until it answers.
@@ -149,16 +132,6 @@ file = "softwires.csv"
             std::thread::sleep(Duration::from_millis(20));
         }
         instance
-    }
-}
-
-/// A process that is killed, as by kill -9, when this is dropped.
-pub(crate) struct Running(pub(crate) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
     }
 }
 

@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Files, Running, table};
+use crate::instance::Running;
+use crate::lab::{Files, table};
 
 #[test]
 fn a_million_softwires_are_listed_and_reloaded_without_blocking_others() {

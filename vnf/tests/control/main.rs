@@ -5,6 +5,8 @@ mod changes;
 mod command;
 mod edits;
 mod faults;
+#[path = "../instance/mod.rs"]
+mod instance;
 mod lab;
 mod lists;
 mod reloads;
@@ -14,5 +16,5 @@ mod watching;
 /// Not a test: what [`lab::Instance`] starts. Serves until it is killed.
 #[test]
 fn instance() {
-    lab::be_an_instance();
+    instance::be(lab::serve);
 }
