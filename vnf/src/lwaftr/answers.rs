@@ -10,7 +10,7 @@ use crate::frame::{Frame, FramePool};
 use crate::telemetry::{DropReason, IgnoreReason};
 use crate::wire::ethernet::Ethernet;
 use crate::wire::icmpv6::{self, Icmpv6};
-use crate::wire::ipv6::Ipv6;
+use crate::wire::ipv6::{self, Ipv6};
 use crate::wire::mld::{self, Query};
 use crate::wire::ndp::{self, Neighbour};
 use crate::wire::protocol;
@@ -56,7 +56,7 @@ impl<P: FramePool> Relay<P> {
                 let Some(neighbour) = neighbour else { return DropReason::NdpMalformed.into() };
                 self.answer_neighbour(cx, frame, &ethernet, place, &neighbour)
             }
-            _ if destination >> 120 == 0xff => Verdict::Ignore(IgnoreReason::OtherMulticast),
+            _ if ipv6::is_group(destination) => Verdict::Ignore(IgnoreReason::OtherMulticast),
             icmpv6::ECHO_REQUEST => self.answer_echo_v6(cx, frame, &ethernet, place, message),
             icmpv6::UNREACHABLE
             | icmpv6::PACKET_TOO_BIG

@@ -34,7 +34,7 @@ impl<P: FramePool> Relay<P> {
         match neighbour.kind {
             Kind::Solicitation => self.answer_solicitation(cx, frame, ethernet, place, neighbour),
             Kind::Advertisement { solicited, .. }
-                if solicited && packet.destination() >> 120 == 0xff =>
+                if solicited && ipv6::is_group(packet.destination()) =>
             {
                 DropReason::NdpMalformed.into()
             }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::Ipv4Net;
 
 use super::groups::Group;
 use super::own_addresses::OwnAddress;
@@ -55,15 +55,12 @@ impl Neighbours {
         let (external, internal) = (&settings.external, &settings.internal);
         let old_hops = |side: Side| old.map_or(&[][..], |old| old.next_hops(side));
         let ipv4 = external.addresses.iter().map(|net| (Side::External, Ipv4Net::addr(net).into()));
-        let ipv6 = internal.addresses.iter().map(Ipv6Net::addr).chain([internal.link_local]);
+        let br_addresses = settings.br_addresses.iter().copied();
         // A BR address may be an internal address as well.
-        let undivided = settings
-            .br_addresses
-            .iter()
-            .copied()
-            .filter(|br| !internal.br_anycast && !ipv6.clone().any(|address| address == *br));
-        let own = ipv6.clone().chain(undivided).map(|address| (Side::Internal, address.into()));
-        let own = ipv4.chain(own);
+        let undivided =
+            br_addresses.clone().filter(|br| !internal.br_anycast && !internal.has(*br));
+        let ipv6 = internal.own().chain(undivided).map(|address| (Side::Internal, address.into()));
+        let own = ipv4.chain(ipv6);
         let old_own = old.map_or(&[][..], |old| &old.own);
         let own = own.map(|(side, address)| {
             let link = match side {
@@ -74,8 +71,7 @@ impl Neighbours {
             let known = old_own.iter().find(|(there, own)| *there == side && own.is_like(&new));
             (side, known.map_or_else(|| Arc::new(new), |(_, known)| Arc::clone(known)))
         });
-        let listening =
-            ipv6.clone().chain(settings.br_addresses.iter().copied()).map(solicited_node);
+        let listening = internal.own().chain(br_addresses).map(solicited_node);
         Self {
             next_hops: [
                 hops(&external.next_hop, &external.link, old_hops(Side::External)),

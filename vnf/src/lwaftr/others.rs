@@ -68,7 +68,7 @@ pub(super) fn is_between_others(
 ) -> bool {
     match kind {
         IgnoreReason::Multicast | IgnoreReason::RouterDiscovery | IgnoreReason::Routing => true,
-        _ => destination >> 120 == 0xff && !snapshot.is_own_group(destination),
+        _ => ipv6::is_group(destination) && !snapshot.is_own_group(destination),
     }
 }
 

@@ -128,6 +128,18 @@ pub struct Internal {
     pub next_hop: NextHop<Ipv6Addr>,
 }
 
+impl Internal {
+    /// The side's own addresses, its link-local one the last.
+    pub(super) fn own(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.addresses.iter().map(Ipv6Net::addr).chain([self.link_local])
+    }
+
+    /// Is this one of them?
+    pub(super) fn has(&self, address: Ipv6Addr) -> bool {
+        self.own().any(|own| own == address)
+    }
+}
+
 /// Where everything that leaves by an interface is sent (N3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextHop<A> {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::Ipv4Net;
 
 use super::alarms;
 use super::neighbours::Neighbours;
@@ -59,9 +59,8 @@ impl Snapshot {
     }
 
     fn following(old: Option<&Self>, settings: Settings, table: Arc<BindingTable>) -> Self {
-        let internal = settings.internal.addresses.iter().map(Ipv6Net::addr);
-        let own = internal.chain([settings.internal.link_local]);
-        let own: Vec<Ipv6Addr> = own.chain(settings.br_addresses.iter().copied()).collect();
+        let br_addresses = settings.br_addresses.iter().copied();
+        let own: Vec<Ipv6Addr> = settings.internal.own().chain(br_addresses).collect();
         let mut groups: Vec<u128> =
             own.iter().map(|&address| solicited_node(address).into()).collect();
         groups.push(ALL_NODES.into());
@@ -119,12 +118,7 @@ impl Snapshot {
     /// May other relays have this BR address too (N2)? Not if it is an internal address as well.
     pub(super) fn is_anycast(&self, address: u128) -> bool {
         let internal = &self.settings.internal;
-        let is_internal = || {
-            let mut addresses = internal.addresses.iter().map(Ipv6Net::addr);
-            addresses.any(|own| u128::from(own) == address)
-                || u128::from(internal.link_local) == address
-        };
-        internal.br_anycast && self.is_br(address) && !is_internal()
+        internal.br_anycast && self.is_br(address) && !internal.has(address.into())
     }
 
     /// Is this ff02::1, or the solicited-node group of an address of ours?

@@ -330,6 +330,13 @@ pub fn first_fragment(payload: &[u8]) -> Option<Upper<'_>> {
     (be16(head, 2) & !7 == 0).then_some(Upper { protocol: head[0], payload })
 }
 
+/// Is this a group's address (RFC 4291 section 2.7)?
+#[inline]
+#[must_use]
+pub const fn is_group(address: u128) -> bool {
+    address >> 120 == 0xff
+}
+
 /// The solicited-node multicast address of an address (RFC 4291 section 2.7.1).
 #[must_use]
 pub fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {

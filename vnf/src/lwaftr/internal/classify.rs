@@ -42,7 +42,7 @@ impl<P: FramePool> Relay<P> {
         let bytes = frame.bytes().get(start..).unwrap_or_default();
         let packet = Ipv6::parse(bytes).map_err(DropReason::from)?;
         let (b4, br) = (packet.source(), packet.destination());
-        let to_group = br >> 120 == 0xff;
+        let to_group = ipv6::is_group(br);
         if in_group_frame && !to_group {
             return Err(DropReason::MulticastFrame.into());
         }
@@ -140,7 +140,7 @@ impl<P: FramePool> Relay<P> {
         let destination = packet.destination();
         let is_tunnelled =
             || packet.upper_unchecked().is_ok_and(|upper| upper.protocol == protocol::IPV4);
-        if destination >> 120 == 0xff && malformed != ipv6::Malformed::Truncated && !is_tunnelled()
+        if ipv6::is_group(destination) && malformed != ipv6::Malformed::Truncated && !is_tunnelled()
         {
             let kind = others::of_ipv6(packet);
             if others::is_between_others(cx.snapshot, destination, kind) {
@@ -185,7 +185,7 @@ impl<P: FramePool> Relay<P> {
         };
         let destination = packet.destination();
         let is_own = cx.snapshot.is_own_ipv6(destination);
-        if upper == protocol::ICMPV6 && (is_own || destination >> 120 == 0xff) {
+        if upper == protocol::ICMPV6 && (is_own || ipv6::is_group(destination)) {
             return self.answer_icmpv6(cx, frame, place, upper_place);
         }
         let about = frame.bytes().get(place.start..place.end()).unwrap_or_default();
@@ -205,7 +205,7 @@ impl<P: FramePool> Relay<P> {
         };
         let (source, destination) = (packet.source(), packet.destination());
         // A tunnelled packet is never somebody else's control traffic.
-        if destination >> 120 == 0xff && upper != protocol::IPV4 {
+        if ipv6::is_group(destination) && upper != protocol::IPV4 {
             return Verdict::Ignore(others::of_ipv6(&packet));
         }
         if !cx.snapshot.is_own_ipv6(destination) {
@@ -228,7 +228,7 @@ pub(in crate::lwaftr) fn station(frame: &[u8]) -> MacAddr {
 #[inline]
 pub(super) fn check_source(cx: &Context<'_>, source: u128) -> Result<(), DropReason> {
     const LOOPBACK: u128 = 1;
-    if source >> 120 == 0xff || source == LOOPBACK || cx.snapshot.is_own_ipv6(source) {
+    if ipv6::is_group(source) || source == LOOPBACK || cx.snapshot.is_own_ipv6(source) {
         return Err(DropReason::Ipv6BadSource);
     }
     Ok(())
